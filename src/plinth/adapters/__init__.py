@@ -1,0 +1,1 @@
+"""Vendors behind the slices' ports. Only `bootstrap` imports from here."""

@@ -1,0 +1,1 @@
+"""Blob stores: a folder (default) and S3-compatible object storage."""

@@ -1,0 +1,1 @@
+"""Trainers, each run in a child process."""

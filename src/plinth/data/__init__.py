@@ -1,0 +1,1 @@
+"""Files, uploads, and immutable dataset versions in the formats people have."""

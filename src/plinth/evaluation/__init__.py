@@ -1,0 +1,1 @@
+"""Evals, runs, graders, and honest statistics over them."""

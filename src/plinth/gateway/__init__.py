@@ -1,0 +1,1 @@
+"""The data plane: one public port, one name per model."""

@@ -1,0 +1,1 @@
+"""Immutable model versions, their lineage, artefacts and reports; names and aliases."""

@@ -1,0 +1,1 @@
+"""Deployments, engine processes, and the reconciler that keeps them as desired."""

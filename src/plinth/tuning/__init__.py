@@ -1,0 +1,1 @@
+"""Fine-tuning jobs: from rows and a base model to a registered version."""
