@@ -96,7 +96,8 @@ class Unauthenticated(PlinthError):
 
 
 class Forbidden(PlinthError):
-    """This key may not do that: it needs the permission `{permission}`. Ask an owner or admin for a role that has it."""
+    """This key may not do that: it needs the permission `{permission}`.
+    Ask an owner or admin for a role that has it."""
 
     status = 403
     code = "insufficient_permissions"

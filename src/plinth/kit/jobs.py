@@ -115,7 +115,7 @@ class _MemoryContext:
     def job_id(self) -> str:
         return self._job_id
 
-    def step(self, name: str, work: Callable[[], T]) -> T:  # noqa: ARG002 (the port has it)
+    def step(self, name: str, work: Callable[[], T]) -> T:
         position, self._next = self._next, self._next + 1
         if position not in self._done:
             self._done[position] = work()
