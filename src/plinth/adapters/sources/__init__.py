@@ -1,0 +1,1 @@
+"""Where model files come from: installed packages, local folders, model hubs, remote providers."""
