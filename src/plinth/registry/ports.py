@@ -32,6 +32,8 @@ class Base(Protocol):
     def capabilities(self) -> frozenset[str]: ...
     @property
     def shutdown_date(self) -> str | None: ...
+    @property
+    def created(self) -> int: ...
 
 
 class Bases(Protocol):
@@ -52,6 +54,7 @@ class MemoryBase:
     context_tokens: int = 2048
     capabilities: frozenset[str] = frozenset({"generate", "tune"})
     shutdown_date: str | None = None
+    created: int = 1_700_000_000
 
 
 class InMemoryBases:

@@ -291,7 +291,7 @@ def _listed_base(base: Base) -> ListedModel:
     return ListedModel(
         name=base.id,
         resolved=Resolved(ModelKind.base, base.id, base.id),
-        created_at=0.0,
+        created_at=base.created,
         owned_by=base.owned_by,
         shutdown_date=base.shutdown_date,
         capabilities=base.capabilities,
