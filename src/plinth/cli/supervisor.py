@@ -1,0 +1,177 @@
+"""`plinth up`: starts the platform's processes, starts them again when they die, stops them together.
+
+Standard library only: it must be the last thing to fail. Children get SIGTERM from the kernel if
+the supervisor itself is killed, so a new `plinth up` always finds the port free.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+ROLES = ("api", "gateway", "worker")
+STOP_SECONDS = {"gateway": 30.0, "worker": 20.0, "api": 10.0}
+BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
+STEADY_SECONDS = 30.0
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class AlreadyRunning(Exception):
+    """Another supervisor holds this home's lock; `pid` is its process id."""
+
+    def __init__(self, pid: str) -> None:
+        self.pid = pid
+        super().__init__(pid)
+
+
+class PortTaken(Exception):
+    """Something else listens on the public port."""
+
+
+def port_is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+@dataclass
+class Child:
+    role: str
+    command: list[str]
+    log: Path
+    process: subprocess.Popen[bytes] | None = None
+    started: float = 0.0
+    failures: int = 0
+    next_start: float = 0.0
+    exit_codes: list[int] = field(default_factory=list)
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent,
+                start_new_session=True,
+            )
+        self.started = time.monotonic()
+
+    def reap(self) -> None:
+        """Notice a death and plan the next start, later each time while it keeps dying young."""
+        if self.process is None or self.process.poll() is None:
+            return
+        self.exit_codes.append(self.process.returncode)
+        self.failures = 0 if time.monotonic() - self.started > STEADY_SECONDS else self.failures + 1
+        delay = BACKOFF_SECONDS[min(self.failures, len(BACKOFF_SECONDS)) - 1] if self.failures else 0.0
+        self.next_start = time.monotonic() + delay
+        self.process = None
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_SECONDS[self.role])
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.process = None
+
+
+class Supervisor:
+    """Args: `run_folder` holds the lock, `log_folder` one log a role, `arguments` go to every role."""
+
+    def __init__(self, run_folder: Path, log_folder: Path, arguments: Sequence[str]) -> None:
+        self._run_folder = run_folder
+        self._children = [
+            Child(role, [sys.executable, "-m", "plinth.cli", role, *arguments], log_folder / f"{role}.log")
+            for role in ROLES
+        ]
+        self._stopping = False
+        self._lock: IO[str] | None = None
+
+    def acquire(self, host: str, port: int) -> None:
+        """Take the home and check the port. Raises `AlreadyRunning` or `PortTaken`."""
+        lock = (self._run_folder / "supervisor.lock").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise AlreadyRunning(lock.read().strip() or "?") from None
+        if not _free_within(host, port, 5.0):
+            raise PortTaken
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+    def run(self) -> None:
+        """Block until SIGTERM or SIGINT, then stop every child in order."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        try:
+            while not self._stopping:
+                for child in self._children:
+                    child.reap()
+                    if child.process is None and time.monotonic() >= child.next_start:
+                        child.start()
+                time.sleep(0.05)
+        finally:
+            self._stop_all()
+
+    def _ask_to_stop(self, _number: int, _frame: Any) -> None:
+        self._stopping = True
+
+    def _stop_all(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)
+        for role in ("gateway", "worker", "api"):
+            for child in self._children:
+                if child.role == role:
+                    child.stop()
+
+
+def wait_until_ready(url: str, seconds: float) -> bool:
+    """True as soon as `GET url` answers 200."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        with contextlib.suppress(urllib.error.URLError, OSError):
+            with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 (our own http:// address)
+                if answer.status == 200:
+                    return True
+        time.sleep(0.05)
+    return False
+
+
+def _free_within(host: str, port: int, seconds: float) -> bool:
+    # a platform that was just killed may need a moment until its gateway is gone too
+    deadline = time.monotonic() + seconds
+    while not port_is_free(host, port):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _die_with_parent() -> None:
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
