@@ -1,0 +1,58 @@
+# Works on a fresh machine with Python 3.11+, pip and make. `make demo` and `make test` first build
+# .venv from the hashed lists in requirements/, once.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP := $(BIN)/pip --disable-pip-version-check
+LOCKED := $(PIP) install --quiet --require-hashes --no-deps -r
+
+.PHONY: help demo test check unit sqlite postgresql install lock clean
+
+help:
+	@echo "make demo       turn the whole loop once and write a report"
+	@echo "make test       everything CI does: check, then the tests on SQLite and PostgreSQL"
+	@echo "make check      lint, types, architecture"
+	@echo "make unit       only the fast tests"
+	@echo "make install    build .venv"
+	@echo "make lock       write requirements/*.lock anew"
+
+install: $(READY)
+
+$(READY): requirements/all.lock requirements/torch.lock requirements/torch-cuda.lock requirements/models.lock pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Plinth needs Python 3.11 or newer; set PYTHON=") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(LOCKED) requirements/torch.lock
+	@$(PIP) show torch | grep -q '^Version: .*+cpu' || $(LOCKED) requirements/torch-cuda.lock
+	$(LOCKED) requirements/models.lock
+	$(LOCKED) requirements/all.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(READY)
+	$(BIN)/plinth demo $(ARGS)
+
+check: $(READY)
+	$(BIN)/ruff check src tests tools
+	$(BIN)/ruff format --check src tests tools
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config importlinter.toml
+
+unit: $(READY)
+	$(BIN)/pytest tests/unit -m "not slow"
+
+sqlite: $(READY)
+	$(BIN)/pytest
+
+# what touches the database, once more on PostgreSQL (a real server from a package)
+postgresql: $(READY)
+	$(BIN)/pytest --database postgresql tests/unit tests/contract tests/integration tests/acceptance -m "not sqlite_only"
+
+test: check sqlite postgresql
+
+lock: $(READY)
+	$(BIN)/python tools/lock.py $(TORCH_WHEELS)
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

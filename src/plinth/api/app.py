@@ -1,0 +1,32 @@
+"""All routers on one FastAPI app, with one OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import Depends, FastAPI
+
+from plinth import __version__
+from plinth.bootstrap.platform import Platform
+from plinth.bootstrap.routers import guard, routers
+from plinth.kit import http
+
+
+def create_app(platform: Platform) -> FastAPI:
+    # the built-in documentation pages load scripts from elsewhere; nothing may leave this host
+    app = FastAPI(title="Plinth", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    http.install(app)
+    app.add_middleware(http.RequestIdMiddleware)
+
+    @app.get("/livez", include_in_schema=False)
+    def livez() -> dict[str, str]:
+        platform.db.ping()
+        return {"status": "ok"}
+
+    @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(guard(platform)("models:read"))])
+    def openapi() -> dict[str, Any]:
+        return app.openapi()
+
+    for router in routers(platform):
+        app.include_router(router)
+    return app

@@ -1,0 +1,64 @@
+"""Starts the three loops, stops them together, and never runs twice under one name."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import sys
+import threading
+from typing import IO, Any
+
+from plinth.bootstrap import schema, wiring
+from plinth.bootstrap.platform import Platform
+from plinth.kit.events import Dispatcher
+
+log = logging.getLogger(__name__)
+STOP_SECONDS = 10.0
+
+
+class Runner:
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        platform = self._platform
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        schema.wait(platform.db)
+        # a predecessor that is still stopping would otherwise work on the same jobs
+        lock = self._lock(f"worker-{platform.settings.worker.name}.lock")
+        jobs = platform.jobs
+        jobs.start(wiring.workflows(platform), wiring.queues(platform))
+        dispatcher = Dispatcher(platform.db, platform.clock, wiring.subscriptions(platform))
+        threads = [
+            threading.Thread(target=dispatcher.run, args=(self._stop,), name="events"),
+            threading.Thread(target=platform.reconciler.run, args=(self._stop,), name="reconciler"),
+        ]
+        for thread in threads:
+            thread.start()
+        log.info("worker is ready")
+        self._stop.wait()
+        for thread in threads:
+            thread.join(STOP_SECONDS)
+        # steps in progress are not waited for: their trainers stop at a checkpoint when this
+        # process goes away, and the next worker recovers the workflow
+        sys.stderr.flush()
+        lock.close()
+        os._exit(0)
+
+    def _ask_to_stop(self, _number: int, _frame: Any) -> None:
+        self._stop.set()
+
+    def _lock(self, name: str) -> IO[str]:
+        file = (self._platform.home.run / name).open("a+", encoding="utf-8")
+        while not self._stop.is_set():
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return file
+            except BlockingIOError:
+                log.warning("another worker of this name still runs; waiting", extra={"lock": name})
+                self._stop.wait(0.5)
+        os._exit(0)
