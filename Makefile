@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps -r
 
-.PHONY: help demo test check unit sqlite postgresql install lock clean
+.PHONY: help demo test check unit sqlite postgresql sdk install lock clean
 
 help:
 	@echo "make demo       turn the whole loop once and write a report"
@@ -42,11 +42,18 @@ check: $(READY)
 unit: $(READY)
 	$(BIN)/pytest tests/unit -m "not slow"
 
-sqlite: $(READY)
+# older lines of the official client, for the acceptance tests
+sdk: .sdk/1/.ready .sdk/2/.ready
+.sdk/%/.ready: requirements/sdk-%.lock $(READY)
+	rm -rf .sdk/$*
+	$(LOCKED) requirements/sdk-$*.lock --target .sdk/$*
+	@touch $@
+
+sqlite: $(READY) sdk
 	$(BIN)/pytest
 
 # what touches the database, once more on PostgreSQL (a real server from a package)
-postgresql: $(READY)
+postgresql: $(READY) sdk
 	$(BIN)/pytest --database postgresql tests/unit tests/contract tests/integration tests/acceptance -m "not sqlite_only"
 
 test: check sqlite postgresql
@@ -55,4 +62,4 @@ lock: $(READY)
 	$(BIN)/python tools/lock.py $(TORCH_WHEELS)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .sdk .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

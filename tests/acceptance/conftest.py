@@ -1,0 +1,42 @@
+"""One running platform for the tests that only use it; others start their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from acceptance.installation import Installation
+from sqlalchemy import text
+from sqlalchemy.engine import make_url
+
+from plinth.kit.db import Database
+
+
+def database_flags(request: pytest.FixtureRequest, name: str) -> list[str]:
+    """Flags for the database under test (`--database postgresql` makes a fresh one)."""
+    if request.config.getoption("--database") == "sqlite":
+        return []
+    server = request.getfixturevalue("postgresql_server")
+    admin = Database(server)
+    with admin.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    admin.close()
+    return ["--set", "database.url=" + make_url(server).set(database=name).render_as_string(hide_password=False)]
+
+
+@pytest.fixture(scope="session")
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A running platform shared by the session."""
+    installation = Installation(tmp_path_factory.mktemp("home"), database_flags(request, "acceptance"))
+    installation.start()
+    yield installation
+    installation.close()
+
+
+@pytest.fixture
+def own_platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A platform of this test's own, not started, which it may break."""
+    installation = Installation(tmp_path_factory.mktemp("own"), database_flags(request, "own"))
+    yield installation
+    installation.close()
