@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from acceptance.installation import Installation
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
+from acceptance.installation import Installation
 from plinth.kit.db import Database
 
 

@@ -79,7 +79,7 @@ class Installation:
             return False
 
     def pids(self, part: str) -> list[int]:
-        """Processes of this home by role (`worker`, `api`, `gateway`) or module (`trainers.lora`, `llamacpp_server`)."""
+        """Processes of this home by role (`worker`, `api`, …) or module (`trainers.lora`, `llamacpp_server`)."""
         found = []
         for process in psutil.process_iter(["cmdline"]):
             line = process.info["cmdline"] or []

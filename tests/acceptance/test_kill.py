@@ -13,9 +13,10 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from openai import OpenAI
+
 from acceptance import sdk_loop
 from acceptance.installation import Installation, wait_for
-from openai import OpenAI
 
 ENDED = ("succeeded", "failed", "cancelled")
 
@@ -33,6 +34,11 @@ def progress(client: OpenAI, job_id: str) -> int:
     job = client.fine_tuning.jobs.retrieve(job_id)
     assert job.status not in ("failed", "cancelled"), job.error
     return int(((job.model_extra or {}).get("progress") or {}).get("step") or 0)
+
+
+def progress_beyond(client: OpenAI, job_id: str, step: int) -> int:
+    wait_for(lambda: progress(client, job_id) > step, 300, f"progress beyond step {step}")
+    return progress(client, job_id)
 
 
 def step_reports(client: OpenAI, job_id: str) -> Counter[int]:
