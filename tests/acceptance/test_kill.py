@@ -77,9 +77,7 @@ def test_a_job_survives_the_death_of_every_process(own_platform: Installation) -
     job = start_job(client, file.id)
     reached = 0
     for victim in ("trainers.lora", "worker", "everything"):
-        reached = wait_for(
-            lambda: (s := progress(client, job.id)) > reached + 5 and s, 300, f"progress before {victim}"
-        )
+        reached = progress_beyond(client, job.id, reached + 5)
         if victim == "everything":
             platform.kill_everything()
             platform.start()
