@@ -1,0 +1,137 @@
+"""The public port's application, in plain ASGI: model calls are answered here, everything else is
+passed to the control plane. Nothing but `GET /health` and `GET /livez` answers without a key."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+
+from plinth.gateway.answer import Stages, answer
+from plinth.gateway.authenticate import authenticate, require
+from plinth.gateway.call import Call, Message, Receive, Send
+from plinth.gateway.errors import ClientGone, NotReady
+from plinth.gateway.forward import Forwarder
+from plinth.gateway.health import Health
+from plinth.gateway.metrics import CONTENT_TYPE, Metrics
+from plinth.gateway.model import Operation
+from plinth.gateway.ports import FactSource, Tokens, Translate, UsageStore, Wanted
+from plinth.gateway.proxy import Proxy
+from plinth.gateway.resolve import Resolver
+from plinth.gateway.settings import GatewaySettings
+from plinth.gateway.snapshot import Snapshot, SnapshotKeeper
+from plinth.gateway.transport import TransportError
+from plinth.gateway.usage import UsageLog
+from plinth.identity import Actor
+from plinth.kit import telemetry
+from plinth.kit.clock import Clock
+from plinth.kit.errors import PlinthError
+
+log = logging.getLogger(__name__)
+
+_OPERATIONS = {f"/v1/{operation}": operation for operation in Operation}
+
+
+@dataclass(frozen=True)
+class GatewayPorts:
+    """Everything the gateway is given. `api_socket` is the control plane's unix socket;
+    `usage_folder` holds the local journal and belongs to this process alone."""
+
+    settings: GatewaySettings
+    clock: Clock
+    facts: FactSource
+    tokens: Tokens
+    wanted: Wanted
+    translate: Translate
+    usage: UsageStore
+    api_socket: Path
+    usage_folder: Path
+
+
+class Gateway:
+    """The ASGI application; its lifespan starts and stops the snapshot and usage threads."""
+
+    def __init__(self, ports: GatewayPorts) -> None:
+        settings = ports.settings
+        self._clock, self._tokens = ports.clock, ports.tokens
+        self._keeper = SnapshotKeeper(ports.facts, settings.snapshot_poll_seconds)
+        self._usage = UsageLog(
+            ports.usage, ports.usage_folder, settings.usage_flush_seconds, settings.usage_held_records
+        )
+        self._metrics = Metrics()
+        self._stages = Stages(
+            settings,
+            ports.clock,
+            Resolver(self._keeper, ports.wanted, ports.clock, settings),
+            Forwarder(settings, ports.translate),
+            self._usage,
+            self._metrics,
+        )
+        self._proxy = Proxy(str(ports.api_socket), settings.body_timeout_seconds)
+        self._health = Health(self._keeper, self._proxy, ports.clock)
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._handle(Call(scope, receive, send))
+        else:
+            await send({"type": "websocket.close", "code": 1000})
+
+    async def _handle(self, call: Call) -> None:
+        token = telemetry.request_id.set(call.request_id)
+        try:
+            await self._route(call)
+        except ClientGone:
+            pass
+        except TransportError:
+            log.warning("the control plane broke off in the middle of an answer", extra={"path": call.path})
+        except PlinthError as error:
+            if error.status >= 500:
+                log.error("request failed", extra={"path": call.path, "code": error.code, "reason": error.message})
+            await call.fail(error)
+        except Exception:  # the client must get an error object whatever went wrong in here
+            log.exception("unexpected error", extra={"path": call.path})
+            await call.fail(PlinthError())
+        finally:
+            telemetry.request_id.reset(token)
+
+    async def _route(self, call: Call) -> None:
+        operation = _OPERATIONS.get(call.path)
+        if operation is not None and call.method == "POST":
+            snapshot, actor = self._caller(call)
+            await answer(self._stages, call, operation, snapshot, actor)
+        elif call.path == "/livez" and call.method in ("GET", "HEAD"):
+            await call.respond(200, b'{"status":"ok"}')
+        elif call.path == "/health" and call.method in ("GET", "HEAD"):
+            status, body = await self._health.report()
+            await call.respond(status, orjson.dumps(body))
+        elif call.path == "/metrics" and call.method in ("GET", "HEAD"):
+            require(self._caller(call)[1], "usage:read")
+            await call.respond(200, self._metrics.expose(), CONTENT_TYPE)
+        else:
+            self._metrics.proxied.inc()
+            await self._proxy.relay(call)
+
+    def _caller(self, call: Call) -> tuple[Snapshot, Actor]:
+        """Raises `Unauthenticated`; `NotReady` before the first snapshot."""
+        snapshot = self._keeper.current
+        if snapshot is None:
+            raise NotReady(retry_after_seconds=1)
+        return snapshot, authenticate(snapshot, call.headers, self._tokens, self._clock.unix())
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._keeper.start()
+        self._usage.start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._keeper.stop()
+        self._usage.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def create_app(ports: GatewayPorts) -> Gateway:
+    return Gateway(ports)

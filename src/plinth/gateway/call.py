@@ -1,0 +1,158 @@
+"""One HTTP request and its response, over plain ASGI.
+
+`headers` keeps the first value of a repeated header. Every send is awaited, so a client that does
+not read slows its own answer down and nothing piles up. `watched` cancels the work inside it as
+soon as the client has gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+
+from plinth.gateway import sse
+from plinth.gateway.errors import BodyTooSlow, ClientGone
+from plinth.gateway.transport import Headers
+from plinth.kit import i18n
+from plinth.kit.errors import PlinthError, TooLarge
+from plinth.kit.ids import new_id
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON = b"application/json"
+_DISCARD_FACTOR = 4
+
+
+class Call:
+    def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
+        self.scope, self.receive, self._send = scope, receive, send
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
+        self.request_id = _request_id(self.headers.get(b"x-request-id", b""))
+        self.language = i18n.negotiate(self.headers.get(b"accept-language", b"").decode("latin-1"))
+        self.started = False
+        self.finished = False
+        self.is_event_stream = False
+        self.body_consumed = False
+        self._unread = False
+
+    async def body(self, limit_bytes: int, timeout_seconds: float) -> bytes:
+        """The whole request body. Raises `TooLarge`, `BodyTooSlow`, `ClientGone`."""
+        declared = self.headers.get(b"content-length", b"0")
+        pieces, size = [], 0
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                if declared.isdigit() and int(declared) > limit_bytes:
+                    await self._refuse_large(limit_bytes)
+                async for data in self.uploads():
+                    size += len(data)
+                    if size > limit_bytes:
+                        await self._refuse_large(limit_bytes)
+                    pieces.append(data)
+        except TimeoutError:
+            self._unread = True
+            raise BodyTooSlow(seconds=timeout_seconds) from None
+        return b"".join(pieces)
+
+    async def uploads(self) -> AsyncIterator[bytes]:
+        """The request body piece by piece. Raises `ClientGone`."""
+        while not self.body_consumed:
+            message = await self.receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            self.body_consumed = not message.get("more_body", False)
+            if data := message.get("body", b""):
+                yield data
+
+    async def gone(self) -> None:
+        """Returns when the client has closed its connection. Call it after the body was read."""
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+
+    @asynccontextmanager
+    async def watched(self, watch: Callable[[], Awaitable[object]] | None = None) -> AsyncIterator[None]:
+        """Run the block until it ends or `watch` (default: `gone`) returns, which raises `ClientGone`
+        inside the block. Needed because ASGI tells about a disconnect only to those who ask."""
+        task = asyncio.current_task()
+        assert task is not None
+        left = False
+
+        async def wait() -> None:
+            nonlocal left
+            await (watch or self.gone)()
+            if not self.finished:
+                left = True
+                task.cancel()
+
+        watcher = asyncio.create_task(wait())
+        try:
+            yield
+        except asyncio.CancelledError:
+            if not left:
+                raise
+            task.uncancel()
+            raise ClientGone from None
+        finally:
+            watcher.cancel()
+
+    async def start(self, status: int, headers: Headers) -> None:
+        headers = [*headers, (b"x-request-id", self.request_id.encode())]
+        if self._unread:
+            headers.append((b"connection", b"close"))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self.started = True
+
+    async def send(self, data: bytes) -> None:
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self, data: bytes = b"") -> None:
+        self.finished = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": False})
+
+    async def respond(
+        self, status: int, body: bytes, content_type: bytes = JSON, headers: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """A complete response."""
+        await self.start(status, [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers])
+        await self.finish(b"" if self.method == "HEAD" else body)
+
+    async def refuse(self, error: PlinthError) -> None:
+        """The error as a complete response, in the client's language."""
+        headers = [(name.lower().encode(), value.encode()) for name, value in error.headers.items()]
+        await self.respond(error.status, orjson.dumps(self._error_object(error)), headers=headers)
+
+    async def fail(self, error: PlinthError) -> None:
+        """Tell the client in whatever way is still open: a status, an event, or by breaking off."""
+        if not self.started:
+            await self.refuse(error)
+        elif self.is_event_stream and not self.finished:
+            await self.finish(sse.event(self._error_object(error)))
+        else:
+            raise error
+
+    def _error_object(self, error: PlinthError) -> dict[str, Any]:
+        return error.to_openai(i18n.error_message(error, self.language))
+
+    async def _refuse_large(self, limit_bytes: int) -> None:
+        """Read on a little before refusing: most clients look for the answer only after sending."""
+        if self.headers.get(b"expect", b"").lower() != b"100-continue":
+            discarded = 0
+            async for data in self.uploads():
+                discarded += len(data)
+                if discarded > _DISCARD_FACTOR * limit_bytes:
+                    break
+        self._unread = not self.body_consumed
+        raise TooLarge(limit_bytes=limit_bytes, setting="gateway.max_body_bytes")
+
+
+def _request_id(given: bytes) -> str:
+    """The client's own id when it is short printable ASCII, else a new one."""
+    text = given.decode("latin-1")
+    return text if 0 < len(text) <= 64 and text.isascii() and text.isprintable() else new_id("req_")

@@ -1,0 +1,165 @@
+"""What the gateway needs from the rest of the platform, and in-memory twins for tests.
+
+The shapes are structural: identity's key entries, the registry's public models and serving's
+endpoints fit as they are.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from plinth.gateway.model import UsageRecord
+from plinth.identity import KeyEntry
+
+
+class PublicModel(Protocol):
+    """In `project_id`, `name` means the model `id`."""
+
+    @property
+    def project_id(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def id(self) -> str: ...
+    @property
+    def base_id(self) -> str: ...
+
+
+class Endpoint(Protocol):
+    """Where a model answers. Exactly one of `socket_path` and `url` (with its `/v1`) is set once it
+    is ready. `state` is `ready`, `failed` (then `reason` says why), or anything else: not yet."""
+
+    @property
+    def model_id(self) -> str: ...
+    @property
+    def group(self) -> str: ...
+    @property
+    def socket_path(self) -> str | None: ...
+    @property
+    def url(self) -> str | None: ...
+    @property
+    def key(self) -> str | None: ...
+    @property
+    def adapter(self) -> Any: ...
+    @property
+    def engine(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def reason(self) -> str | None: ...
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything the snapshot is made of. `retirements` maps a base model's id to its
+    `shutdown_date` (YYYY-MM-DD); `projects` maps active projects to their organizations."""
+
+    keys: Iterable[KeyEntry] = ()
+    projects: Mapping[str, str] = field(default_factory=dict)
+    models: Iterable[PublicModel] = ()
+    endpoints: Iterable[Endpoint] = ()
+    retirements: Mapping[str, str] = field(default_factory=dict)
+
+
+class FactSource(Protocol):
+    """Called from the snapshot thread only; may raise when the database is away."""
+
+    def position(self) -> int:
+        """A number that grows with every fact."""
+        ...
+
+    def kinds(self, after: int, up_to: int) -> set[str]:
+        """The kinds of the facts with `after < position <= up_to`."""
+        ...
+
+    def load(self) -> Facts: ...
+
+
+class UsageStore(Protocol):
+    """Where usage records end up; adding a record twice (same id) keeps one."""
+
+    def add(self, records: list[UsageRecord]) -> None: ...
+
+
+class Tokens(Protocol):
+    """Identity's internal tokens `sk-int-…`."""
+
+    def verify(self, token: str, now: float) -> str:
+        """The project that the token speaks for. Raises `Unauthenticated`."""
+        ...
+
+
+Wanted = Callable[[str, str], None]
+"""`wanted(project_id, model_id)`: ask for a model to be started. Blocking, repeatable."""
+
+Translate = Callable[[dict[str, Any], Endpoint], dict[str, Any]]
+"""An OpenAI request body as the endpoint's engine wants it (its model name, its adapter choice)."""
+
+
+@dataclass(frozen=True)
+class MemoryModel:
+    project_id: str
+    name: str
+    id: str
+    base_id: str = "base"
+
+
+@dataclass(frozen=True)
+class MemoryEndpoint:
+    model_id: str
+    group: str = "group"
+    socket_path: str | None = None
+    url: str | None = None
+    key: str | None = None
+    adapter: Any = None
+    engine: str = "twin"
+    state: str = "ready"
+    reason: str | None = None
+
+
+class InMemoryFacts:
+    """The twin of the database: `change("serving.endpoints.changed", endpoints=[…])`; while `away`
+    is true every call raises."""
+
+    def __init__(self, facts: Facts | None = None) -> None:
+        self._facts, self._kinds, self.away = facts or Facts(), ["start"], False
+        self.loads = 0
+        self._lock = threading.Lock()
+
+    def change(self, kind: str, **parts: Any) -> None:
+        with self._lock:
+            self._facts = Facts(**{**vars(self._facts), **parts})
+            self._kinds.append(kind)
+
+    def position(self) -> int:
+        self._check()
+        return len(self._kinds)
+
+    def kinds(self, after: int, up_to: int) -> set[str]:
+        self._check()
+        return set(self._kinds[after:up_to])
+
+    def load(self) -> Facts:
+        self._check()
+        self.loads += 1
+        return self._facts
+
+    def _check(self) -> None:
+        if self.away:
+            raise ConnectionError("the database is away")
+
+
+class InMemoryUsage:
+    """The twin of the usage table; while `away` is true every call raises."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, UsageRecord] = {}
+        self.away = False
+
+    def add(self, records: list[UsageRecord]) -> None:
+        if self.away:
+            raise ConnectionError("the database is away")
+        self.records.update({record.id: record for record in records})

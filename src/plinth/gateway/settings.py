@@ -1,0 +1,54 @@
+"""Settings of the public port and the data plane behind it."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from plinth.kit.settings import Section
+
+
+class GatewaySettings(Section):
+    host: str = "127.0.0.1"
+    """Address to listen on. Use 0.0.0.0 to answer other machines."""
+
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Public TCP port; 0 lets the system choose one."""
+
+    max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
+    """Largest request body of the model calls. Uploads pass through and are limited by the data settings."""
+
+    max_header_bytes: int = Field(default=64 * 1024, ge=4096)
+    """Largest request line plus headers."""
+
+    max_json_depth: int = Field(default=64, ge=8, le=500)
+    """How deep a request's JSON may nest."""
+
+    body_timeout_seconds: float = Field(default=30.0, gt=0)
+    """How long a model call's body may take to arrive, and how long an upload may pause."""
+
+    start_timeout_seconds: float = Field(default=60.0, ge=0)
+    """How long a request waits for a model that is being started."""
+
+    connect_timeout_seconds: float = Field(default=5.0, gt=0)
+    """How long connecting to an engine may take."""
+
+    engine_silence_seconds: float = Field(default=600.0, gt=0)
+    """How long an engine may send nothing before it counts as lost."""
+
+    switch_timeout_seconds: float = Field(default=3.0, ge=0)
+    """How long a request whose engine was lost waits for news of a replacement before its second attempt."""
+
+    keepalive_comment_seconds: float = Field(default=15.0, gt=0)
+    """A streaming client gets an SSE comment after this much silence."""
+
+    snapshot_poll_seconds: float = Field(default=0.1, gt=0)
+    """How often the gateway looks for changed keys, models and endpoints."""
+
+    usage_flush_seconds: float = Field(default=0.25, gt=0)
+    """How often usage records move from the local journal to the database."""
+
+    usage_held_records: int = Field(default=10_000, ge=1)
+    """Usage records kept in memory while the journal cannot be written; at this number requests wait."""
+
+    drain_seconds: int = Field(default=30, ge=0)
+    """At shutdown, how long running answers may take to finish."""
