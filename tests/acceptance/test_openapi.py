@@ -9,36 +9,35 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from acceptance.installation import Installation
 
+PATHS = [("project_key", r"^/(v1/(?!organization)|api/)"), ("admin_key", "^/v1/organization")]
 BUSY = r"^/v1/fine_tuning/jobs$|^/api/deployments$|^/v1/evals/\{eval_id\}/runs$|/check$"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("key", "paths"), [("project_key", r"^/(v1/(?!organization)|api/)"), ("admin_key", "^/v1/organization")])
+@pytest.mark.parametrize(
+    ("key", "paths"), [("project_key", r"^/(v1/(?!organization)|api/)"), ("admin_key", "^/v1/organization")]
+)
 def test_every_operation(platform: Installation, tmp_path: Path, key: str, paths: str) -> None:
+    document = tmp_path / "openapi.json"
+    request = urllib.request.Request(
+        f"{platform.url}/openapi.json", headers={"Authorization": f"Bearer {platform.keys['project_key']}"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        document.write_bytes(answer.read())
     header = f"Authorization: Bearer {platform.keys[key]}"
-    document = f"{platform.url}/openapi.json"
-    if key == "admin_key":  # the document needs a project key; the calls need the admin key
-        import json
-        import urllib.request
-
-        request = urllib.request.Request(
-            document, headers={"Authorization": f"Bearer {platform.keys['project_key']}"}
-        )
-        local = tmp_path / "openapi.json"
-        with urllib.request.urlopen(request) as answer:
-            local.write_text(json.dumps(json.load(answer)))
-        document = str(local)
+    filters = ["--include-path-regex", paths, "--exclude-path-regex", BUSY]
+    checks = ["--checks", "not_a_server_error,response_schema_conformance", "--phases", "examples,fuzzing"]
+    bounds = ["--max-examples", "6", "--seed", "7", "--workers", "1", "--no-color"]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", str(document), "--url", platform.url]
     done = subprocess.run(
-        [sys.executable, "-m", "schemathesis.cli", "run", document]
-        + ["--url", platform.url, "--header", header, "--include-path-regex", paths]
-        + ["--exclude-path-regex", BUSY, "--checks", "not_a_server_error,response_schema_conformance"]
-        + ["--phases", "examples,fuzzing", "--max-examples", "6", "--seed", "7", "--workers", "1", "--no-color"],
+        [*command, "--header", header, *filters, *checks, *bounds],
         cwd=tmp_path,
         capture_output=True,
         text=True,
