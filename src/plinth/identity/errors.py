@@ -62,7 +62,7 @@ class LastOwner(Conflict):
 
 
 class LastAdminKey(Conflict):
-    """The last admin key that still works cannot be deleted. Create another admin key first."""
+    """That would end the last admin key that works. Create another admin key first."""
 
     code = "last_admin_key"
 

@@ -124,9 +124,11 @@ class Keys:
         if project_id:
             project_of(session, actor, project_id)
         key = self._key(session, actor, project_id, key_id)
-        if not project_id:
-            self._guard_admin_key(session, actor, key)
+        if not project_id and key.owner.role is Role.owner:
+            require_owner(session, actor)
         store.revoke(session, [key_id], self._clock.unix())
+        if not project_id:
+            self.keep_an_admin_key(session, actor)
         self._changed(session, actor, key, Change("api_key.deleted", key_id, project_id))
 
     def revoke_of_user(self, session: Session, actor: Actor, user_id: str) -> None:
@@ -134,6 +136,11 @@ class Keys:
 
     def revoke_of_service_account(self, session: Session, actor: Actor, account_id: str) -> None:
         self._revoke_of(session, actor, store.key_ids_of(session, store.api_keys.c.service_account_id, account_id))
+
+    def keep_an_admin_key(self, session: Session, actor: Actor) -> None:
+        """Raises `LastAdminKey` when the change just made leaves nobody to undo it."""
+        if not store.an_admin_key_works(session, actor.organization_id, self._clock.unix()):
+            raise LastAdminKey
 
     def key(self, session: Session, actor: Actor, project_id: str, key_id: str) -> ApiKey:
         """Raises `NotFound`. An empty `project_id` looks among the admin keys."""
@@ -195,15 +202,6 @@ class Keys:
         if found is None:
             raise NotFound(what="API key", id=key_id)
         return found
-
-    def _guard_admin_key(self, session: Session, actor: Actor, key: ApiKey) -> None:
-        if key.owner.role is Role.owner:
-            require_owner(session, actor)
-        working = {
-            k.id for _, _, k in store.working_secrets(session, self._clock.unix()) if k.permissions and not k.project_id
-        }
-        if working <= {key.id} and working:
-            raise LastAdminKey
 
     def _revoke_of(self, session: Session, actor: Actor, key_ids: Sequence[str]) -> None:
         store.revoke(session, key_ids, self._clock.unix())

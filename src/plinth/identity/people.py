@@ -13,6 +13,7 @@ from plinth.identity.errors import AlreadyMember, EmailTaken, InviteSpent, LastO
 from plinth.identity.keys import KeyDraft, Keys
 from plinth.identity.model import (
     INVITE_SECONDS,
+    MANAGERS,
     Actor,
     Grant,
     Invite,
@@ -72,7 +73,7 @@ class People:
 
     def set_role(self, session: Session, actor: Actor, user_id: str, role: Role) -> User:
         """Change the role in the organization; it counts from the next request on.
-        Raises `LastOwner`, `OwnerOnly`, `NotFound`."""
+        Raises `LastOwner`, `LastAdminKey`, `OwnerOnly`, `NotFound`."""
         user = user_of(session, actor, user_id)
         if role is user.role:
             return user
@@ -81,13 +82,15 @@ class People:
         if user.role is Role.owner:
             self._keep_an_owner(session, actor)
         store.change(session, store.users, user_id, role=role)
+        if role not in MANAGERS:
+            self._keys.keep_an_admin_key(session, actor)
         self._log.record(session, actor, Change("user.updated", user_id, detail={"changes_requested": {"role": role}}))
         self._log.keys_changed(session, {"user_id": user_id})
         return user_of(session, actor, user_id)
 
     def remove_user(self, session: Session, actor: Actor, user_id: str) -> None:
         """Take the person out of the organization and every project; their keys stop working.
-        Raises `LastOwner`, `OwnerOnly`, `NotFound`."""
+        Raises `LastOwner`, `LastAdminKey`, `OwnerOnly`, `NotFound`."""
         user = user_of(session, actor, user_id)
         if user.role is Role.owner:
             require_owner(session, actor)
@@ -95,6 +98,7 @@ class People:
         # recorded first: afterwards an actor who removes themselves could no longer be named
         self._log.record(session, actor, Change("user.deleted", user_id))
         self._keys.revoke_of_user(session, actor, user_id)
+        self._keys.keep_an_admin_key(session, actor)
         store.remove(session, store.project_members, store.project_members.c.user_id == user_id)
         store.remove(session, store.users, store.users.c.id == user_id)
 

@@ -346,11 +346,10 @@ def list_keys(
     return [_key(row) for row in session.execute(_paged(statement, api_keys.c.id, paging))]
 
 
-def working_secrets(session: Session, now: float, digest: str | None = None) -> list[tuple[str, float | None, ApiKey]]:
-    """`(digest, the secret's own expiry, key)` of every secret that is valid at `now`: not revoked,
-    not expired, in a project that is not archived. `digest` asks for one."""
+def _working(now: float) -> Select[Any]:
+    """Secrets that are valid at `now`: not revoked, not expired, in a project that is not archived."""
     secret = api_key_secrets.c
-    statement = (
+    return (
         _keys.add_columns(secret.digest, secret.expires_at.label("secret_expires_at"))
         .join(api_key_secrets, secret.key_id == api_keys.c.id)
         .where(
@@ -359,9 +358,21 @@ def working_secrets(session: Session, now: float, digest: str | None = None) -> 
             or_(api_keys.c.expires_at.is_(None), api_keys.c.expires_at > now),
         )
     )
+
+
+def working_secrets(session: Session, now: float, digest: str | None = None) -> list[tuple[str, float | None, ApiKey]]:
+    """`(digest, the secret's own expiry, key)` of every secret that works; `digest` asks for one."""
+    statement = _working(now)
     if digest is not None:
-        statement = statement.where(secret.digest == digest)
+        statement = statement.where(api_key_secrets.c.digest == digest)
     return [(row.digest, row.secret_expires_at, _key(row)) for row in session.execute(statement)]
+
+
+def an_admin_key_works(session: Session, organization_id: str, now: float) -> bool:
+    statement = _working(now).where(
+        api_keys.c.organization_id == organization_id, _in_project(""), _effective_role.is_not(None)
+    )
+    return session.execute(statement.limit(1)).first() is not None
 
 
 def end_secrets(session: Session, key_id: str, now: float, at: float) -> None:
