@@ -95,7 +95,7 @@ def describe_folder(folder: Path) -> Description:
 
 
 def _all_files(folder: Path) -> list[Path]:
-    files = []
+    files: list[Path] = []
     for root, _folders, names in os.walk(folder):
         files.extend(Path(root) / name for name in names)
         if len(files) > MAX_FILES:

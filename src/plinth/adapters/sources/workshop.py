@@ -19,7 +19,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,7 +97,7 @@ class Workshop:
 
 
 class ChildFailed(Exception):
-    """Args: `kind` as in `_child`, or `died`, `timeout`."""
+    """Args: `kind` as in `_child`."""
 
     def __init__(self, kind: str, message: str) -> None:
         self.kind, self.message = kind, message
@@ -111,7 +111,7 @@ class Child:
         # none of our settings and secrets; nothing in there may fetch code or files by itself
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("PLINTH_")}
         offline = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_DISABLE_TELEMETRY": "1"}
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 our own program with our own flags, no shell
             [sys.executable, "-m", program, *flags],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -123,7 +123,13 @@ class Child:
 
     def follow(self, timeout_seconds: float, progress: Progress | None = None) -> dict[str, Any] | None:
         """Wait for the end; its `result`, if it gave one. Raises: ChildFailed."""
-        timer = threading.Timer(max(timeout_seconds, 0.1), self._process.kill)
+        too_late = threading.Event()
+
+        def end() -> None:
+            too_late.set()
+            self._process.kill()
+
+        timer = threading.Timer(max(timeout_seconds, 0.1), end)
         timer.start()
         result: dict[str, Any] | None = None
         try:
@@ -135,9 +141,8 @@ class Child:
                 result = line.get("result", result)
             code = self._process.wait()
             if code != 0:
-                # a finished timer is one that fired
-                kind = "timeout" if timer.finished.is_set() else "died"
-                raise ChildFailed(kind, f"the process ended with status {code}")
+                reason = "it took too long" if too_late.is_set() else f"the process ended with status {code}"
+                raise ChildFailed("failed", reason)
             return result
         finally:
             timer.cancel()
@@ -203,10 +208,13 @@ def _try_lock(descriptor: int) -> bool:
 
 def _translate(task: Task, failure: ChildFailed) -> PlinthError:
     log.error("preparing model files failed", extra={"base": task.base_id, "form": task.form, "kind": failure.kind})
-    makers: dict[str, Callable[[], PlinthError]] = {
-        "storage_full": lambda: StorageFull(path=task.folder),
-        "unreachable": lambda: HubUnreachable(hub=task.hub, reason=failure.message),
-        "refused": lambda: SourceRefused(reason=failure.message),
-    }
-    other = lambda: ConversionFailed(form=task.form, id=task.base_id, reason=failure.message)  # noqa: E731
-    return makers.get(failure.kind, other)()
+    if failure.kind == "storage_full":
+        return StorageFull(path=task.folder)
+    return hub_failure(task.hub, failure) or ConversionFailed(form=task.form, id=task.base_id, reason=failure.message)
+
+
+def hub_failure(hub: str, failure: ChildFailed) -> PlinthError | None:
+    """The error for what a hub refused or did not answer; None when it was something else."""
+    if failure.kind == "unreachable":
+        return HubUnreachable(hub=hub, reason=failure.message)
+    return SourceRefused(reason=failure.message) if failure.kind == "refused" else None
