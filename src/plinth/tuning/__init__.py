@@ -1,1 +1,32 @@
-"""Fine-tuning jobs: from rows and a base model to a registered version."""
+"""Fine-tuning: jobs, recipes, and the trainer port.
+
+`TuningService` decides; `plinth.tuning.jobs.TuningRunner` does the work in the worker;
+`plinth.tuning.http.router` is `/v1/fine_tuning/*`.
+"""
+
+from plinth.tuning.folder import (
+    Busy,
+    ExitStatus,
+    ProgressLog,
+    RunFailed,
+    RunFolder,
+    read_json,
+    read_progress,
+    sync_folder,
+    write_bytes,
+    write_json,
+)
+from plinth.tuning.model import (
+    Checkpoint,
+    Cost,
+    Hyperparameters,
+    Job,
+    JobEvent,
+    JobStatus,
+    Limits,
+    Outcome,
+    OutcomeKind,
+    Recipe,
+    StopMode,
+    TrainingSpec,
+)

@@ -1,0 +1,1 @@
+"""GGUF files: written with the official package, in the process that asks for them."""
