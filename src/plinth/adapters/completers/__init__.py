@@ -1,0 +1,1 @@
+"""Ways to ask models: the platform's own public API."""
