@@ -13,14 +13,17 @@ other, so a sweep never takes bytes that somebody is just about to refer to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from plinth.data import store
 from plinth.data.errors import ContentGone
+from plinth.data.intake import Intake
 from plinth.data.ports import BlobUser
-from plinth.kit.blobs import Blobs
+from plinth.kit.blobs import BlobRef, Blobs
 from plinth.kit.clock import Clock
-from plinth.kit.db import Session
+from plinth.kit.db import Database, Session
+from plinth.kit.errors import PlinthError
 from plinth.kit.ids import new_id
 
 RESERVED_SECONDS = 3600.0
@@ -56,6 +59,28 @@ class Content:
         for digest in sorted(set(digests)):
             store.serialise(session, digest)
             store.nominate(session, new_id("blobrel_"), digest, self._clock.unix())
+
+    @contextmanager
+    def keeping(self, db: Database, intake: Intake) -> Iterator[tuple[BlobRef, str]]:
+        """Steps 1 and 2 for an intake; the body does step 3 in a transaction of its own.
+
+        If the body refuses (raises a `PlinthError`), the bytes are given up at once.
+        """
+        with db.write() as session:
+            reservation = self.reserve(session, intake.digest)
+        blob = intake.commit()
+        try:
+            yield blob, reservation
+        except PlinthError:
+            with db.write() as session:
+                store.drop_candidate(session, reservation)
+                self.release(session, [blob.digest])
+            self.sweep_now(db)
+            raise
+
+    def sweep_now(self, db: Database) -> None:
+        with db.write() as session:
+            self.sweep(session)
 
     def sweep(self, session: Session) -> int:
         """Remove bytes that nothing refers to; returns how many blobs went. Looks at 100 at most."""

@@ -26,11 +26,10 @@ from plinth.data.model import (
     SplitRule,
     check_dataset_name,
     content_hash,
-    dataset_name_of,
 )
 from plinth.kit.blobs import BlobRef, Blobs
 from plinth.kit.clock import Clock
-from plinth.kit.db import Session
+from plinth.kit.db import Database, Session
 from plinth.kit.errors import BadInput, NotFound
 from plinth.kit.events import emit
 from plinth.kit.ids import new_id
@@ -46,9 +45,11 @@ SAMPLE_ROWS = 5
 class Draft:
     """Rows on their way into a version, with everything that was seen of them.
 
-    `rows` canonical rows went into `intake`; `errors` lists the first 100 of `error_count` bad rows.
+    `source` is what messages call it. `rows` canonical rows went into `intake`; `errors` lists the
+    first 100 of `error_count` bad rows.
     """
 
+    source: str
     layout: Layout | None
     splits: SplitRule
     intake: Intake
@@ -108,7 +109,7 @@ class Datasets:
         row_bytes, most = self._settings.max_row_bytes, self._settings.max_decompressed_bytes
         with self._blobs.open(file.digest) as source, open_text(source, most) as text, self._intake() as intake:
             layout = detect(text, file.filename, reading, row_bytes)
-            draft = Draft(layout if isinstance(layout, Layout) else None, splits, intake)
+            draft = Draft(file.filename, layout if isinstance(layout, Layout) else None, splits, intake)
             if isinstance(layout, RowError):
                 draft.reject(layout)
             elif layout is not None:
@@ -117,23 +118,20 @@ class Datasets:
             yield draft
 
     @contextmanager
-    def draft_rows(self, rows: Iterable[Row], layout: Layout, splits: SplitRule) -> Iterator[Draft]:
-        """A draft of canonical rows that were made here rather than read from a file."""
+    def derive(
+        self, parent: DatasetVersion, rows: Iterable[Row] | None = None, splits: SplitRule | None = None
+    ) -> Iterator[Draft]:
+        """A draft made from a version: with other rows (corrected labels, say), other splits, or both."""
         with self._intake() as intake:
-            draft = Draft(layout, splits, intake)
-            self._fill(draft, rows)
+            draft = Draft(parent.dataset, parent.layout, splits or parent.splits, intake)
+            self._fill(draft, self.rows(parent) if rows is None else rows)
             yield draft
 
-    def reserve(self, session: Session, draft: Draft, filename: str) -> str:
-        """Check that the draft can become a version, and keep its place in the blob store.
-
-        Raises `InvalidRows`, `EmptyDataset`.
-        """
-        if draft.error_count:
-            raise InvalidRows(filename=filename, rows=draft.errors, total=draft.error_count, param="file_id")
-        if not draft.rows:
-            raise EmptyDataset(filename=filename, param="file_id")
-        return self._content.reserve(session, draft.intake.digest)
+    def save(self, db: Database, project_id: str, name: str, draft: Draft, parent: Edge) -> DatasetVersion:
+        """Make a version of a draft, in short transactions. Raises as `check` and `record` do."""
+        check(draft)
+        with self._content.keeping(db, draft.intake) as (_, reservation), db.write() as session:
+            return self.record(session, project_id, name, draft, parent=parent, reservation=reservation)
 
     def record(
         self, session: Session, project_id: str, name: str, draft: Draft, *, parent: Edge, reservation: str
@@ -170,42 +168,12 @@ class Datasets:
         store.add_edge(session, project_id, version.id, parent, now)
         return version
 
-    def from_file(self, session: Session, file: File, *, name: str | None, reading: Reading) -> DatasetVersion:
-        """Import a whole file inside the caller's transaction, every row in the split `train`."""
-        with self.draft(file, reading, SplitRule()) as draft:
-            reservation = self.reserve(session, draft, file.filename)
-            draft.intake.commit()
-            return self.record(
-                session,
-                file.project_id,
-                name or dataset_name_of(file.filename),
-                draft,
-                parent=Edge("file", file.id),
-                reservation=reservation,
-            )
-
-    def derive(
-        self,
-        session: Session,
-        parent: DatasetVersion,
-        rows: Iterable[Row] | None = None,
-        *,
-        name: str | None = None,
-        splits: SplitRule | None = None,
-    ) -> DatasetVersion:
-        """A version made from another: with other rows (corrected labels, say), other splits, or both."""
-        changed = self.rows(parent) if rows is None else rows
-        with self.draft_rows(changed, parent.layout, splits or parent.splits) as draft:
-            reservation = self.reserve(session, draft, parent.dataset)
-            draft.intake.commit()
-            return self.record(
-                session,
-                parent.project_id,
-                name or parent.dataset,
-                draft,
-                parent=Edge("version", parent.id),
-                reservation=reservation,
-            )
+    def save_within(self, session: Session, project_id: str, name: str, draft: Draft, parent: Edge) -> DatasetVersion:
+        """As `save`, inside the caller's transaction, which is held while bytes are written."""
+        check(draft)
+        reservation = self._content.reserve(session, draft.intake.digest)
+        draft.intake.commit()
+        return self.record(session, project_id, name, draft, parent=parent, reservation=reservation)
 
     # --- reading
 
@@ -295,6 +263,14 @@ class Datasets:
         if store.dataset_by_name(session, project_id, name) is None:
             store.add_dataset(session, new_id("ds_"), project_id, name, self._clock.unix())
         return self.dataset(session, project_id, name)
+
+
+def check(draft: Draft) -> None:
+    """Raises `InvalidRows`, `EmptyDataset` when no version can be made of the draft."""
+    if draft.error_count:
+        raise InvalidRows(filename=draft.source, rows=draft.errors, total=draft.error_count, param="file_id")
+    if not draft.rows:
+        raise EmptyDataset(filename=draft.source, param="file_id")
 
 
 def check_split(version: DatasetVersion, split: str | None) -> None:

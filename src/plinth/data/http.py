@@ -107,8 +107,7 @@ def _files(db: Database, service: DataService, guard: Guard) -> APIRouter:
     def delete_file(file_id: Id, actor: Actor = writer) -> Deleted:
         with db.write() as session:
             file = service.files.delete(session, actor.project_id, file_id)
-        with db.write() as session:
-            service.content.sweep(session)
+        service.content.sweep_now(db)
         return Deleted(id=file.id, object="file")
 
     return routes
@@ -156,22 +155,20 @@ def _uploads(db: Database, service: DataService, guard: Guard) -> APIRouter:
             if is_repeat(upload, body.part_ids):
                 return _upload_object(db, service, upload)
             parts = uploads.choose(session, uploads.pending(session, actor.project_id, upload_id), body.part_ids)
-        with uploads.assemble(upload, parts, body.md5) as intake:
-            with db.write() as session:
-                reservation = service.content.reserve(session, intake.digest)
-            blob = intake.commit()
-        with db.write() as session:
+        with (
+            uploads.assemble(upload, parts, body.md5) as intake,
+            service.content.keeping(db, intake) as (blob, reservation),
+            db.write() as session,
+        ):
             upload = uploads.complete(session, upload, body.part_ids, blob, reservation)
-        with db.write() as session:
-            service.content.sweep(session)
+        service.content.sweep_now(db)
         return _upload_object(db, service, upload)
 
     @routes.post("/{upload_id}/cancel")
     def cancel_upload(upload_id: Id, actor: Actor = writer) -> UploadObject:
         with db.write() as session:
             upload = uploads.cancel(session, actor.project_id, upload_id)
-        with db.write() as session:
-            service.content.sweep(session)
+        service.content.sweep_now(db)
         return UploadObject.of(upload)
 
     return routes
@@ -190,13 +187,7 @@ def _datasets(db: Database, service: DataService, guard: Guard) -> APIRouter:
         with datasets.draft(file, body.to_reading(), body.to_splits()) as draft:
             if body.dry_run:
                 return DryRunObject.of(draft)
-            with db.write() as session:
-                reservation = datasets.reserve(session, draft, file.filename)
-            draft.intake.commit()
-            with db.write() as session:
-                version = datasets.record(
-                    session, actor.project_id, name, draft, parent=Edge("file", file.id), reservation=reservation
-                )
+            version = datasets.save(db, actor.project_id, name, draft, Edge("file", file.id))
         return _version_object(db, service, version)
 
     @routes.get("")
@@ -224,14 +215,7 @@ def _datasets(db: Database, service: DataService, guard: Guard) -> APIRouter:
         with db.read() as session:
             datasets.dataset(session, actor.project_id, name)
             parent = service.version(session, actor.project_id, body.from_version_id)
-        with datasets.draft_rows(datasets.rows(parent), parent.layout, splits) as draft:
-            with db.write() as session:
-                reservation = datasets.reserve(session, draft, parent.dataset)
-            draft.intake.commit()
-            with db.write() as session:
-                version = datasets.record(
-                    session, actor.project_id, name, draft, parent=Edge("version", parent.id), reservation=reservation
-                )
+        version = service.derive_version(db, parent, splits=splits, name=name)
         return _version_object(db, service, version)
 
     return routes
@@ -321,10 +305,7 @@ def _store_file(db: Database, service: DataService, actor: Actor, form: Form, in
     purpose, filename = check_purpose(fields.get("purpose")), clean_filename(form.filename)
     lives = check_expiry(fields.get("expires_after[anchor]"), fields.get("expires_after[seconds]"), purpose)
     intake.check(filename, purpose)
-    with db.write() as session:
-        reservation = service.content.reserve(session, intake.digest)
-    blob = intake.commit()
-    with db.write() as session:
+    with service.content.keeping(db, intake) as (blob, reservation), db.write() as session:
         return service.files.add(session, actor.project_id, blob, NewFile(filename, purpose, lives), reservation)
 
 
@@ -335,10 +316,7 @@ def _check_pending(db: Database, service: DataService, actor: Actor, upload_id: 
 
 def _store_part(db: Database, service: DataService, actor: Actor, upload_id: str, intake: Intake) -> PartObject:
     intake.check("data", "part")
-    with db.write() as session:
-        reservation = service.content.reserve(session, intake.digest)
-    blob = intake.commit()
-    with db.write() as session:
+    with service.content.keeping(db, intake) as (blob, reservation), db.write() as session:
         return PartObject.of(service.uploads.add_part(session, actor.project_id, upload_id, blob, reservation))
 
 

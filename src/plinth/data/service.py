@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, BinaryIO
 
 from plinth.data.content import Content
 from plinth.data.datasets import Datasets
 from plinth.data.files import Files
 from plinth.data.formats import Reading
-from plinth.data.model import Dataset, DatasetVersion, File, Kind, Row
+from plinth.data.model import Dataset, DatasetVersion, Edge, File, Kind, Row, SplitRule, dataset_name_of
 from plinth.data.ports import BlobUser
 from plinth.data.uploads import Uploads
 from plinth.identity import Actor
@@ -50,8 +50,8 @@ class DataService:
     ) -> DatasetVersion:
         """Validate every row of a file and make a dataset version of it; one that exists is returned again.
 
-        It reads the whole file inside the caller's transaction; for large files use
-        `datasets.draft`, `reserve` and `record` as `http.py` does.
+        It reads the whole file inside the caller's transaction, which on SQLite keeps other writers
+        waiting; outside a transaction use `import_file`.
 
         Args:
             name: the dataset, by default named after the file.
@@ -59,8 +59,37 @@ class DataService:
 
         Raises: `NotFound`, `InvalidRows`, `EmptyDataset`, `TooManyLabels`, `DecompressedTooLarge`.
         """
-        reading = Reading(kind=Kind(format) if format else None)
-        return self.datasets.from_file(session, self.file(session, project_id, file_id), name=name, reading=reading)
+        file, reading = self.file(session, project_id, file_id), Reading(kind=Kind(format) if format else None)
+        with self.datasets.draft(file, reading, SplitRule()) as draft:
+            wanted = name or dataset_name_of(file.filename)
+            return self.datasets.save_within(session, project_id, wanted, draft, Edge("file", file.id))
+
+    def import_file(
+        self,
+        db: Database,
+        file: File,
+        *,
+        name: str | None = None,
+        reading: Reading | None = None,
+        splits: SplitRule | None = None,
+    ) -> DatasetVersion:
+        """As `dataset_from_file`, in short transactions of its own; the long reading holds none."""
+        with self.datasets.draft(file, reading or Reading(), splits or SplitRule()) as draft:
+            wanted = name or dataset_name_of(file.filename)
+            return self.datasets.save(db, file.project_id, wanted, draft, Edge("file", file.id))
+
+    def derive_version(
+        self,
+        db: Database,
+        parent: DatasetVersion,
+        *,
+        rows: Iterable[Row] | None = None,
+        splits: SplitRule | None = None,
+        name: str | None = None,
+    ) -> DatasetVersion:
+        """A version made from another one, with the lineage edge. By default the next of its own dataset."""
+        with self.datasets.derive(parent, rows, splits) as draft:
+            return self.datasets.save(db, parent.project_id, name or parent.dataset, draft, Edge("version", parent.id))
 
     def list_datasets(
         self, session: Session, project_id: str, after: str | None = None, limit: int = 100
