@@ -348,6 +348,14 @@ def redacted(secret: str, prefix: str) -> str:
     return f"{prefix}{body[:3]}********{body[-4:]}"
 
 
+def normal_name(text: str) -> str:
+    """Without spaces around. Raises `BadInput` unless 1 to 200 characters are left."""
+    name = text.strip()
+    if not 0 < len(name) <= 200 or "\x00" in name:
+        raise BadInput(param="name", reason="'name' must have 1 to 200 characters.")
+    return name
+
+
 def normal_email(text: str) -> str:
     """Lower case, without spaces around. Raises `BadInput` unless it looks like name@host."""
     email = text.strip().lower()

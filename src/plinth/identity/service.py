@@ -25,6 +25,7 @@ from plinth.identity.model import (
     Project,
     Role,
     ServiceAccount,
+    normal_name,
     plausible,
 )
 from plinth.identity.people import People
@@ -100,7 +101,7 @@ class IdentityService:
         Raises `OrganizationExists` when there is one already."""
         if existing := store.first_organization(session):
             raise OrganizationExists(name=existing.name)
-        organization = Organization(new_id("org_"), name, self.clock.unix())
+        organization = Organization(new_id("org_"), normal_name(name), self.clock.unix())
         store.add(session, store.organizations, **vars(organization))
         system = Actor(organization.id, "", "", "system")
         self.log.record(session, system, Change("organization.created", organization.id))

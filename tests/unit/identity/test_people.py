@@ -24,6 +24,7 @@ from plinth.identity.errors import (
 )
 from plinth.identity.model import INVITE_SECONDS, Grant, normal_email, role_named
 from plinth.kit import events
+from plinth.kit.clock import FixedClock
 from plinth.kit.db import Database
 from plinth.kit.errors import BadInput, NotFound
 from plinth.kit.secrets import InstanceKey
@@ -49,6 +50,13 @@ def owner_of(world: Any) -> Any:
 def test_there_is_one_first_organization(world: Any) -> None:
     with pytest.raises(OrganizationExists, match="Acme"), world.db.write() as session:
         world.service.bootstrap_organization(session, "Second")
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 201, "a\x00b"])
+def test_the_organization_needs_a_name(db: Database, name: str) -> None:
+    service = IdentityService(FixedClock(), InstanceKey(b"k" * 32))
+    with pytest.raises(BadInput, match="1 to 200"), db.write() as session:
+        service.bootstrap_organization(session, name)
 
 
 def test_the_last_owner_can_neither_leave_nor_step_down(world: Any) -> None:
