@@ -10,7 +10,7 @@ import orjson
 from plinth import __version__
 from plinth.gateway.authenticate import require
 from plinth.gateway.call import Call
-from plinth.gateway.errors import ClientGone, EngineLost
+from plinth.gateway.errors import CannotDo, ClientGone, EngineLost
 from plinth.gateway.forward import Forwarder
 from plinth.gateway.meter import Meter
 from plinth.gateway.metrics import Metrics
@@ -97,6 +97,9 @@ class _Delivery:
             endpoint = await self._stages.resolver.replacement(self._model, endpoint)
 
     async def _deliver(self, endpoint: Endpoint) -> None:
+        needed = "embed" if self._request.operation is Operation.embedding else "stream"
+        if endpoint.capabilities and needed not in endpoint.capabilities:
+            raise CannotDo(model=self._request.model, operation=self._request.operation.value, param="model")
         if self._request.operation is Operation.embedding:
             await self._embed(endpoint)
         elif self._request.stream:

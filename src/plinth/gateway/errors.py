@@ -4,8 +4,9 @@
     ├── MalformedJson, TooDeep                  the body as a whole
     ├── MissingField, WrongType, OutOfRange,
     │   NotOneOf, TooMany, Unsupported          one field of it; `param` names the field
-    └── ContextLengthExceeded, EngineRefused    the engine said no before generating
-    ModelNotFound, ModelRetired 404
+    └── CannotDo, ContextLengthExceeded,
+        EngineRefused                           the model or its engine said no
+    ModelRetired 404                            (an unknown name: the registry's `UnknownModel`)
     BodyTooSlow 408, HeadersTooLarge 431
     Unavailable 503
     └── NotReady, ModelStarting, ModelFailed, EngineLost, ApiUnavailable
@@ -72,6 +73,12 @@ class Unsupported(BadInput):
     code = "unsupported_parameter"
 
 
+class CannotDo(BadInput):
+    """The model '{model}' cannot do {operation}. Choose a model that can from GET /v1/models."""
+
+    code = "model_capability_missing"
+
+
 class ContextLengthExceeded(BadInput):
     """The request has {prompt_tokens} tokens, but the model's context holds {context_tokens}.
     Shorten the messages."""
@@ -83,13 +90,6 @@ class EngineRefused(BadInput):
     """The model's engine refused the request: {reason}"""
 
     code = "engine_refused"
-
-
-class ModelNotFound(NotFound):
-    """The model '{model}' does not exist or this key's project may not use it.
-    GET /v1/models lists the models that it may use."""
-
-    code = "model_not_found"
 
 
 class ModelRetired(NotFound):

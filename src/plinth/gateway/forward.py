@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from plinth.gateway.errors import ContextLengthExceeded, EngineLost, EngineRefused, Unsupported
+from plinth.gateway.errors import CannotDo, ContextLengthExceeded, EngineLost, EngineRefused
 from plinth.gateway.model import ModelRequest, Operation, Tally
 from plinth.gateway.ports import Endpoint, Translate
 from plinth.gateway.settings import GatewaySettings
@@ -178,7 +178,7 @@ class _Exchange:
                 param="messages" if self._request.operation is Operation.chat else "prompt",
             )
         if status == 501:
-            return Unsupported(field="model", supported="of a model made for this call", param="model")
+            return CannotDo(model=self._request.model, operation=str(self._request.operation), param="model")
         if 400 <= status < 500 and status not in (401, 403, 404, 408, 429):
             return EngineRefused(reason=message[:500])
         log.error("an engine answered with an error", extra={"status": status, "kind": kind})

@@ -30,7 +30,8 @@ class PublicModel(Protocol):
 
 class Endpoint(Protocol):
     """Where a model answers. Exactly one of `socket_path` and `url` (with its `/v1`) is set once it
-    is ready. `state` is `ready`, `failed` (then `reason` says why), or anything else: not yet."""
+    is ready. `capabilities` holds `stream` for models that generate and `embed` for models that embed;
+    empty: not known. `state` is `ready`, `failed` (then `reason` says why), or anything else: not yet."""
 
     @property
     def model_id(self) -> str: ...
@@ -46,6 +47,8 @@ class Endpoint(Protocol):
     def adapter(self) -> Any: ...
     @property
     def engine(self) -> str: ...
+    @property
+    def capabilities(self) -> frozenset[str]: ...
     @property
     def state(self) -> str: ...
     @property
@@ -116,6 +119,7 @@ class MemoryEndpoint:
     key: str | None = None
     adapter: Any = None
     engine: str = "twin"
+    capabilities: frozenset[str] = frozenset()
     state: str = "ready"
     reason: str | None = None
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from plinth.gateway.call import Call
-from plinth.gateway.errors import ApiUnavailable, BodyTooSlow, ClientGone
+from plinth.gateway.errors import ApiUnavailable, ClientGone
 from plinth.gateway.transport import Address, Connection, Head, Headers, TransportError, request_bytes
 from plinth.kit.errors import BadInput
 

@@ -6,12 +6,13 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
-from plinth.gateway.errors import ModelFailed, ModelNotFound, ModelRetired, ModelStarting
+from plinth.gateway.errors import ModelFailed, ModelRetired, ModelStarting
 from plinth.gateway.ports import Endpoint, PublicModel, Wanted
 from plinth.gateway.settings import GatewaySettings
 from plinth.gateway.snapshot import Snapshot, SnapshotKeeper
 from plinth.identity import Actor
 from plinth.kit.clock import Clock
+from plinth.registry import UnknownModel
 
 log = logging.getLogger(__name__)
 
@@ -19,14 +20,14 @@ _ASK_AGAIN_SECONDS = 5.0
 
 
 def find_model(snapshot: Snapshot, actor: Actor, name: str, now: float) -> PublicModel:
-    """What `name` means to the caller's project. Raises `ModelNotFound`, `ModelRetired`.
+    """What `name` means to the caller's project. Raises `UnknownModel`, `ModelRetired`.
 
     Args:
         now: unix seconds.
     """
     model = snapshot.names.get((actor.project_id, name))
     if model is None:
-        raise ModelNotFound(model=name, param="model")
+        raise UnknownModel(id=name, param="model")
     retired_at = snapshot.retired_at.get(model.base_id)
     if retired_at is not None and retired_at <= now:
         day = datetime.fromtimestamp(retired_at, UTC).date().isoformat()
