@@ -95,8 +95,8 @@ class BaseModelCreate(_Request):
     licence: Annotated[str, Field(max_length=64, pattern=r"^[A-Za-z0-9.+-]+$", description="SPDX identifier")] = (
         "NOASSERTION"
     )
-    languages: Annotated[list[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]], Field(max_length=50)] = []
-    capabilities: Annotated[list[Literal["generate", "embed", "tune"]], Field(max_length=3)] = []
+    languages: Annotated[tuple[Annotated[str, Field(pattern=r"^[a-z]{2,3}$")], ...], Field(max_length=50)] = ()
+    capabilities: Annotated[tuple[Literal["generate", "embed", "tune"], ...], Field(max_length=3)] = ()
     context_tokens: Annotated[int, Field(gt=0, le=100_000_000)] | None = None
     dimensions: Annotated[int, Field(gt=0, le=100_000)] | None = None
     chat_template: Annotated[str, Field(min_length=1, max_length=100_000)] | None = None
@@ -110,7 +110,7 @@ class BaseModelCreate(_Request):
             source=self.source.source(),
             display_name=self.display_name.model_dump() if self.display_name else {"en": self.name, "zh": self.name},
             licence=self.licence,
-            languages=tuple(self.languages),
+            languages=self.languages,
             capabilities=frozenset(self.capabilities),
             # how much a remote model reads is its provider's business: a common size unless told
             context_tokens=self.context_tokens or (8192 if remote else 0),
