@@ -39,7 +39,7 @@ class Installation:
 
     def __init__(self, home: Path, flags: list[str] | None = None) -> None:
         self.home, self.port = home, free_port()
-        self.flags = [*(flags or []), "--set", f"server.port={self.port}"]
+        self.flags = [*(flags or []), "--set", f"gateway.port={self.port}"]
         self.process: subprocess.Popen[bytes] | None = None
         done = self._run("init", "--json")
         self.keys: dict[str, str] = json.loads(done.stdout)

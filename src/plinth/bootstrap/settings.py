@@ -14,15 +14,14 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from plinth.bootstrap.home import Home
+from plinth.catalog.settings import CatalogSettings
+from plinth.data.settings import DataSettings
+from plinth.evaluation.settings import EvaluationSettings
+from plinth.gateway.settings import GatewaySettings
 from plinth.kit.errors import BadInput
 from plinth.kit.settings import Section
-
-
-class ServerSettings(Section):
-    host: str = "127.0.0.1"
-    """Address the public port listens on. Loopback unless you say otherwise."""
-    port: int = Field(8400, ge=0, le=65535)
-    """The one public port, for the API and for the models."""
+from plinth.serving.settings import ServingSettings
+from plinth.tuning.settings import TuningSettings
 
 
 class DatabaseSettings(Section):
@@ -61,11 +60,16 @@ class Settings(BaseSettings):
     )
     toml: ClassVar[Path | None] = None
 
-    server: ServerSettings = ServerSettings()
     database: DatabaseSettings = DatabaseSettings()
     blobs: BlobSettings = BlobSettings()
     worker: WorkerSettings = WorkerSettings()
     log: LogSettings = LogSettings()
+    gateway: GatewaySettings = GatewaySettings()
+    catalog: CatalogSettings = CatalogSettings()
+    data: DataSettings = DataSettings()
+    tuning: TuningSettings = TuningSettings()
+    serving: ServingSettings = ServingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -50,16 +50,16 @@ def init(home: Path, overrides: tuple[str, ...], name: str, as_json: bool) -> No
 @click.command()
 @home_option
 @set_option
-@click.option("--host", default=None, help="Same as --set server.host=…")
-@click.option("--port", type=int, default=None, help="Same as --set server.port=…")
+@click.option("--host", default=None, help="Same as --set gateway.host=…")
+@click.option("--port", type=int, default=None, help="Same as --set gateway.port=…")
 def up(home: Path, overrides: tuple[str, ...], host: str | None, port: int | None) -> None:
     """Start every process of the platform and keep them running."""
     from plinth.bootstrap.home import Home
     from plinth.bootstrap.settings import load
 
-    flags = (*overrides, *_flag("server.host", host), *_flag("server.port", port))
+    flags = (*overrides, *_flag("gateway.host", host), *_flag("gateway.port", port))
     place = Home(home).create()
-    server = load(place, flags).server
+    server = load(place, flags).gateway
     arguments = ["--home", str(place.root)]
     for flag in flags:
         arguments += ["--set", flag]
@@ -86,7 +86,7 @@ def status(home: Path, overrides: tuple[str, ...]) -> None:
     from plinth.bootstrap.home import Home
     from plinth.bootstrap.settings import load
 
-    server = load(Home(home), overrides).server
+    server = load(Home(home), overrides).gateway
     url = f"http://{server.host}:{server.port}"
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5) as answer:  # noqa: S310 (our own address)

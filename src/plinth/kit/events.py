@@ -65,15 +65,22 @@ class Event:
 
 
 Handler = Callable[[Session, Event], None]
+Effect = Callable[[Event], None]
 
 
 @dataclass(frozen=True)
 class Subscription:
-    """`name` is stored: renaming it replays history. `kinds` are exact event kinds."""
+    """`name` is stored: renaming it replays history. `kinds` are exact event kinds.
+
+    `handler` works in the transaction that moves the cursor. `effect` acts on something else (a job
+    queue, a remote service): it is called outside any transaction, before the cursor moves, so it
+    must be idempotent. Give exactly one of them.
+    """
 
     name: str
     kinds: frozenset[str]
-    handler: Handler
+    handler: Handler | None = None
+    effect: Effect | None = None
 
 
 def emit(session: Session, clock: Clock, kind: str, payload: dict[str, Any], project_id: str | None = None) -> None:
@@ -148,8 +155,11 @@ class Dispatcher:
 
     def _deliver(self, subscription: Subscription, event: Event) -> bool:
         try:
+            if subscription.effect:
+                subscription.effect(event)
             with self._db.write() as session:
-                subscription.handler(session, event)
+                if subscription.handler:
+                    subscription.handler(session, event)
                 self._advance(session, subscription.name, event.seq)
             return True
         except Exception as error:  # any handler error: count it, retry, and finally set it aside

@@ -117,3 +117,24 @@ def test_kinds_between_tells_what_changed(db: Database, clock: FixedClock) -> No
         first = events.latest_seq(session)
         emit(session, clock, "y", {})
         assert events.kinds_between(session, first, events.latest_seq(session)) == {"y"}
+
+
+def test_an_effect_acts_outside_the_transaction_and_is_repeated_until_it_worked(
+    db: Database, clock: FixedClock
+) -> None:
+    tries: list[int] = []
+
+    def effect(event: Event) -> None:
+        tries.append(event.payload["n"])
+        with db.write() as session:  # would wait for ever inside the dispatcher's own transaction
+            add(session, "from outside")
+        if len(tries) == 1:
+            raise RuntimeError("the queue is away")
+
+    dispatcher = Dispatcher(db, clock, [Subscription("s", frozenset({"k"}), effect=effect)])
+    with db.write() as session:
+        emit(session, clock, "k", {"n": 1})
+    dispatcher.run_once()
+    dispatcher.run_once()
+    assert tries == [1, 1]
+    assert dispatcher.run_once() == 0

@@ -1,0 +1,28 @@
+"""The gateway's process: the one public port."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from plinth.gateway.asgi import Gateway
+
+
+def serve(home: Path, overrides: tuple[str, ...]) -> None:
+    """Run until SIGTERM; running answers may finish."""
+    from plinth.bootstrap import schema
+    from plinth.bootstrap.platform import Platform
+    from plinth.gateway import run
+    from plinth.kit.telemetry import configure_logging
+
+    platform = Platform.open(home, overrides)
+    configure_logging("gateway", platform.settings.log.level)
+
+    def build() -> Gateway:
+        from plinth.gateway.asgi import Gateway
+
+        schema.wait(platform.db)
+        return Gateway(platform.gateway_ports)
+
+    run.serve(platform.settings.gateway, build)

