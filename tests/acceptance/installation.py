@@ -79,13 +79,13 @@ class Installation:
             return False
 
     def pids(self, part: str) -> list[int]:
-        """Processes of this home by role (`worker`, `api`, …) or module (`trainers.lora`, `llamacpp_server`)."""
+        """Processes of this home by module: `worker`, `api`, `dataplane`, `trainers.lora`, `llamacpp_server`…"""
         found = []
         for process in psutil.process_iter(["cmdline"]):
             line = process.info["cmdline"] or []
             text = " ".join(line)
             mine = str(self.home) in text
-            if mine and (part in line or f".{part}" in text) and process.status() != psutil.STATUS_ZOMBIE:
+            if mine and any(word.endswith(f".{part}") for word in line) and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
         return found
 

@@ -26,3 +26,9 @@ def serve(home: Path, overrides: tuple[str, ...]) -> None:
         return Gateway(platform.gateway_ports)
 
     run.serve(platform.settings.gateway, build)
+
+
+if __name__ == "__main__":
+    from plinth.bootstrap.role import run as run_role
+
+    run_role("plinth gateway", serve)

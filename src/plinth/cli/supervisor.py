@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-ROLES = ("api", "gateway", "worker")
+MODULES = {"api": "plinth.api", "gateway": "plinth.api.dataplane", "worker": "plinth.worker"}
 STOP_SECONDS = {"gateway": 30.0, "worker": 20.0, "api": 10.0}
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STEADY_SECONDS = 30.0
@@ -104,8 +104,8 @@ class Supervisor:
     def __init__(self, run_folder: Path, log_folder: Path, arguments: Sequence[str]) -> None:
         self._run_folder = run_folder
         self._children = [
-            Child(role, [sys.executable, "-m", "plinth.cli", role, *arguments], log_folder / f"{role}.log")
-            for role in ROLES
+            Child(role, [sys.executable, "-m", module, *arguments], log_folder / f"{role}.log")
+            for role, module in MODULES.items()
         ]
         self._stopping = False
         self._lock: IO[str] | None = None

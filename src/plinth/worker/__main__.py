@@ -1,0 +1,4 @@
+from plinth.bootstrap.role import run
+from plinth.worker import serve
+
+run("plinth worker", serve)
