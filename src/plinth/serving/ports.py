@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from plinth.catalog.model import BaseModel, RemoteTarget
+from plinth.catalog import BaseModel, RemoteTarget
 from plinth.kit.db import Session
 from plinth.serving.dialects import Target, translate
 from plinth.serving.model import EngineHandle, EngineSpec, Health, HealthState
@@ -62,7 +62,7 @@ class Catalog(Protocol):
     """The catalogue, as far as serving is concerned."""
 
     def get(self, session: Session, project_id: str, base_id: str) -> BaseModel: ...
-    def materialise(self, base_id: str, form: str) -> Path: ...
+    def materialise(self, base: BaseModel, form: str, /) -> Path: ...
     def remote(self, session: Session, base_id: str) -> RemoteTarget: ...
 
 

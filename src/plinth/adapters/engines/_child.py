@@ -26,7 +26,6 @@ from plinth.serving import EngineFailed, EngineHandle, EngineSpec, Health, Healt
 from plinth.serving.ports import Record
 
 PROBE_SECONDS = 3.0
-TERMINATE_SECONDS = 3.0
 MAX_REPLY_BYTES = 1 << 20
 _OWNED = ("json", "sock", "log", "failed")
 
@@ -48,6 +47,8 @@ class ChildEngine:
 
     kind: str
     program: str
+    terminate_seconds = 3.0
+    """How long the child may take to end after SIGTERM."""
 
     def __init__(self, run_folder: Path, lock_file: Path) -> None:
         self._folder, self._lock_file = run_folder, lock_file
@@ -89,7 +90,7 @@ class ChildEngine:
         for number in (signal.SIGTERM, signal.SIGKILL):
             if not self._alive(handle) or not send_signal(handle, number):
                 break
-            deadline = time.monotonic() + TERMINATE_SECONDS
+            deadline = time.monotonic() + self.terminate_seconds
             while self._alive(handle) and time.monotonic() < deadline:
                 time.sleep(0.02)
         self._children.pop(handle.pid, None)
