@@ -18,12 +18,13 @@ _DAY_SECONDS = 86_400.0
 
 def router(db: Database, clock: Clock, guard: Guard) -> APIRouter:
     routes = APIRouter(prefix="/api/usage", tags=["usage"])
+    reader = Depends(guard("usage:read"))
 
     @routes.get("/summary")
     def summary(
-        actor: Annotated[Actor, Depends(guard("usage:read"))],
         since: Annotated[float | None, Query(ge=0, description="unix seconds; default: a day before `until`")] = None,
         until: Annotated[float | None, Query(ge=0, description="unix seconds, exclusive; default: now")] = None,
+        actor: Actor = reader,
     ) -> UsageSummaryOut:
         """Requests and tokens of the key's project, per model."""
         end = clock.unix() if until is None else until

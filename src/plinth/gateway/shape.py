@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from array import array
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 from plinth.gateway.errors import Unsupported
@@ -35,6 +36,7 @@ class ChunkShaper:
         chat = request.operation is Operation.chat
         self.tally, self.identity = tally, identity
         self._open: dict[int, bool] = {}
+        self._offsets: dict[int, int] = {}
         self._request = request
         self._choice = _chat_choice if chat else _text_choice
         self._head = {
@@ -56,6 +58,8 @@ class ChunkShaper:
         if not choices:
             return None
         for choice in choices:
+            if logprobs := choice["logprobs"]:
+                self._place(choice["index"], logprobs)
             self._open[choice["index"]] = not choice["finish_reason"] and self._open.get(choice["index"], True)
         if any(_carries_text(choice) for choice in choices):
             self.tally.pieces += 1
@@ -63,6 +67,13 @@ class ChunkShaper:
         if self._request.include_usage:
             shaped["usage"] = None
         return shaped
+
+    def _place(self, index: int, logprobs: dict[str, Any]) -> None:
+        """Give the tokens of the older layout their offsets in the answer's text (code points)."""
+        if "text_offset" in logprobs:
+            offset = self._offsets.get(index, 0)
+            lengths = accumulate((len(token) for token in logprobs["tokens"]), initial=offset)
+            *logprobs["text_offset"], self._offsets[index] = lengths
 
     @property
     def finished(self) -> bool:
@@ -181,7 +192,7 @@ def _text_logprobs(raw: Any) -> dict[str, Any] | None:
     if not isinstance(raw, dict):
         return None
     if "tokens" in raw:
-        return {key: raw.get(key) for key in ("tokens", "token_logprobs", "top_logprobs", "text_offset")}
+        return {**{key: raw.get(key) for key in ("tokens", "token_logprobs", "top_logprobs")}, "text_offset": []}
     content = raw.get("content") or ()
     return {
         "tokens": [entry["token"] for entry in content],

@@ -195,7 +195,9 @@ class AppThread:
         self._listener.bind(("127.0.0.1", 0) if uds is None else str(uds))
         self._listener.listen(512)
         self.port = 0 if uds else self._listener.getsockname()[1]
-        config = uvicorn.Config(make(), loop="uvloop", ws="none", log_config=None, access_log=False, **options)
+        config = uvicorn.Config(
+            make(), loop="uvloop", ws="none", log_config=None, access_log=False, proxy_headers=False, **options
+        )
         self.server = server(config)
         self._thread = threading.Thread(target=self.server.run, args=([self._listener],), daemon=True)
         self._thread.start()

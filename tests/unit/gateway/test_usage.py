@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plinth.gateway import UsageRecord, UsageTable, usage_summary
+from plinth.gateway.http import router
+from plinth.gateway.ports import InMemoryUsage, UsageStore
+from plinth.gateway.usage import UsageLog
+from plinth.identity import Role
+from plinth.kit.clock import FixedClock
+from plinth.kit.db import Database
+from plinth.kit.errors import BadInput
+from support import Caller, actor, client_for
+
+
+def record(number: int, **more: Any) -> UsageRecord:
+    fields: dict[str, Any] = {
+        "id": f"usage_{number:06}",
+        "created_at": 1000.0 + number,
+        "project_id": "proj_a",
+        "key_id": "key_1",
+        "principal": "user:1",
+        "operation": "chat/completions",
+        "model": "m",
+        "model_id": "model-1",
+        "endpoint_group": "g",
+        "prompt_tokens": 10,
+        "cached_tokens": 4,
+        "completion_tokens": 2,
+        "first_token_ms": None,
+        "total_ms": 5.5,
+        "status": 200,
+        "request_id": "req_1",
+    }
+    return UsageRecord(**{**fields, **more})
+
+
+def usage_log(store: UsageStore, folder: Path, held: int = 100) -> UsageLog:
+    log = UsageLog(store, folder, 0.01, held)
+    log.start()
+    return log
+
+
+def segments(folder: Path) -> list[Path]:
+    return sorted(folder.glob("usage-*.jsonl"))
+
+
+async def arrived(store: InMemoryUsage, count: int) -> None:
+    while len(store.records) < count:
+        await asyncio.sleep(0.005)
+
+
+async def test_records_reach_the_store_and_the_journal_ends_empty(tmp_path: Path) -> None:
+    store = InMemoryUsage()
+    log = usage_log(store, tmp_path)
+    for number in range(2500):
+        await log.add(record(number))
+    log.stop()
+    assert store.records == {record(n).id: record(n) for n in range(2500)}
+    assert segments(tmp_path) == []
+
+
+async def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
+    store = InMemoryUsage()
+    killed = UsageLog(store, tmp_path, 60, 100)  # its thread never ran
+    await killed.add(record(1))
+    await killed.add(record(2))
+    with segments(tmp_path)[0].open("ab") as file:
+        file.write(b'{"id":"usage_3","created')  # killed while writing
+    usage_log(store, tmp_path).stop()
+    assert set(store.records) == {"usage_000001", "usage_000002"}
+    assert segments(tmp_path) == []
+
+
+async def test_an_outage_keeps_records_on_disk_over_a_restart(tmp_path: Path) -> None:
+    store = InMemoryUsage()
+    store.away = True
+    log = usage_log(store, tmp_path)
+    await log.add(record(1))
+    await asyncio.sleep(0.05)
+    await log.add(record(2))
+    log.stop()
+    assert store.records == {}
+    assert segments(tmp_path)
+    store.away = False
+    log = usage_log(store, tmp_path)
+    await arrived(store, 2)
+    log.stop()
+    assert segments(tmp_path) == []
+
+
+async def test_without_a_journal_records_are_held_and_at_the_bound_requests_wait(tmp_path: Path) -> None:
+    store = InMemoryUsage()
+    store.away = True
+    folder = tmp_path / "usage"
+    log = usage_log(store, folder, held=2)
+    folder.rmdir()
+    await log.add(record(1))
+    await log.add(record(2))
+    third = asyncio.create_task(log.add(record(3)))
+    await asyncio.sleep(0.15)
+    assert not third.done()
+    store.away = False
+    await third
+    await arrived(store, 3)
+    log.stop()
+
+
+def test_a_replay_changes_nothing(db: Database) -> None:
+    table = UsageTable(db)
+    table.add([record(1), record(2)])
+    table.add([record(2, completion_tokens=99), record(3)])
+    with db.read() as session:
+        (line,) = usage_summary(session, "proj_a", 0, 2000).models
+    assert (line.requests, line.completion_tokens) == (3, 6)
+
+
+def test_summary_counts_per_model_inside_the_period_and_project(db: Database) -> None:
+    UsageTable(db).add(
+        [
+            record(1),
+            record(2, status=503),
+            record(3, status=499),
+            record(4, model="other"),
+            record(5, project_id="proj_b"),
+            record(6),
+        ]
+    )
+    with db.read() as session:
+        lines = usage_summary(session, "proj_a", 1001, 1006).models
+        empty = usage_summary(session, "proj_c", 0, 5000).models
+        with pytest.raises(BadInput):
+            usage_summary(session, "proj_a", 5, 5)
+    assert [(line.model, line.requests, line.failed) for line in lines] == [("m", 3, 1), ("other", 1, 0)]
+    assert (lines[0].prompt_tokens, lines[0].cached_tokens, lines[0].completion_tokens) == (30, 12, 6)
+    assert empty == ()
+
+
+def test_summary_route(db: Database, clock: FixedClock) -> None:
+    UsageTable(db).add([record(1), record(2, created_at=clock.unix() - 60), record(3, project_id="proj_b")])
+    caller = Caller()
+    with client_for(router(db, clock, caller.guard)) as client:
+        day = client.get("/api/usage/summary").json()
+        assert [line["requests"] for line in day["models"]] == [1]
+        assert (day["object"], day["until"] - day["since"]) == ("usage.summary", 86_400)
+        early = client.get("/api/usage/summary", params={"since": 0, "until": 5000}).json()
+        assert early["models"][0]["prompt_tokens"] == 10
+        assert client.get("/api/usage/summary", params={"since": 5, "until": 5}).status_code == 400
+        assert client.get("/api/usage/summary", params={"since": "x"}).status_code == 400
+        caller.actor = actor(role=Role.agent)
+        assert client.get("/api/usage/summary").status_code == 403
