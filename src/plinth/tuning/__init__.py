@@ -30,3 +30,38 @@ from plinth.tuning.model import (
     StopMode,
     TrainingSpec,
 )
+from plinth.tuning.ports import Bases, InMemoryBases, InMemoryTrainer, MemoryBase, Trainer, TrainerHandle
+from plinth.tuning.service import Order, TuningService
+
+__all__ = [
+    "Bases",
+    "Busy",
+    "Checkpoint",
+    "Cost",
+    "ExitStatus",
+    "Hyperparameters",
+    "InMemoryBases",
+    "InMemoryTrainer",
+    "Job",
+    "JobEvent",
+    "JobStatus",
+    "Limits",
+    "MemoryBase",
+    "Order",
+    "Outcome",
+    "OutcomeKind",
+    "ProgressLog",
+    "Recipe",
+    "RunFailed",
+    "RunFolder",
+    "StopMode",
+    "Trainer",
+    "TrainerHandle",
+    "TrainingSpec",
+    "TuningService",
+    "read_json",
+    "read_progress",
+    "sync_folder",
+    "write_bytes",
+    "write_json",
+]

@@ -1,37 +1,23 @@
 """What can go wrong with fine-tuning.
 
-    NotFound
-    ├── UnknownJob              404
-    └── UnknownTrainingFile     404
-    BadInput
-    ├── MethodNotSupported      400   only `supervised` is trained here
-    ├── IntegrationsNotSupported 400
-    ├── BadHyperparameter       400
-    ├── UnknownRecipe           400
-    ├── WrongPurpose            400   the file was not uploaded for fine-tuning
-    ├── NotTunable              400   the base model cannot be tuned
-    ├── BaseRetired             400   its shutdown date has passed
-    ├── RowTooLong              400   no tokenizer could fit it into the context
-    ├── TooManyRows             400
-    ├── WrongState              400   the job is not in a state that allows it
-    └── NoSuchProject           400   a checkpoint can only be shared inside the organization
+BadInput
+├── MethodNotSupported      400   only `supervised` is trained here
+├── IntegrationsNotSupported  400
+├── BadHyperparameter       400
+├── UnknownRecipe           400
+├── WrongPurpose            400   the file was not uploaded for fine-tuning
+├── NotTunable              400   the base model cannot be tuned
+├── BaseRetired             400   its shutdown date has passed
+├── RowTooLong              400   no tokenizer could fit it into the context
+├── TooManyRows             400
+├── NotYourModel            400   a checkpoint is shared by the project that made it
+├── WrongState              400   the job is not in a state that allows it
+└── NoSuchProject           400   a checkpoint can only be shared inside the organization
 """
 
 from __future__ import annotations
 
-from plinth.kit.errors import BadInput, NotFound
-
-
-class UnknownJob(NotFound):
-    """No fine-tuning job with id '{id}' was found. GET /v1/fine_tuning/jobs lists this project's jobs."""
-
-    code = "fine_tuning_job_not_found"
-
-
-class UnknownTrainingFile(NotFound):
-    """No file with id '{id}' was found in this project. Upload it first (POST /v1/files, purpose 'fine-tune')."""
-
-    code = "file_not_found"
+from plinth.kit.errors import BadInput
 
 
 class MethodNotSupported(BadInput):
@@ -101,3 +87,9 @@ class NoSuchProject(BadInput):
     """There is no other project '{id}' in this organization to share the model with."""
 
     code = "no_such_project"
+
+
+class NotYourModel(BadInput):
+    """The model '{id}' belongs to another project; only that project can share it."""
+
+    code = "not_your_model"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, Literal
 
 Auto = Literal["auto"]
@@ -251,9 +252,7 @@ def estimate(samples: list[Sample], work_total: float, threads: int) -> Estimate
     likely = left * (last.wall_seconds - first.wall_seconds) / (last.work - first.work)
     on_idle = left * (last.cpu_seconds - first.cpu_seconds) / (last.work - first.work) / max(1, threads)
     slowest = max(
-        (b.wall_seconds - a.wall_seconds) / (b.work - a.work)
-        for a, b in zip(samples, samples[1:], strict=False)
-        if b.work > a.work
+        (b.wall_seconds - a.wall_seconds) / (b.work - a.work) for a, b in pairwise(samples) if b.work > a.work
     )
     low = min(0.9 * on_idle, 0.9 * likely) if on_idle > 0 else 0.5 * likely
     return Estimate(low=low, likely=likely, high=max(1.15 * likely, min(slowest * left, 3 * likely)))

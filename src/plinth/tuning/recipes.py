@@ -48,7 +48,7 @@ def resolve(name: str | None, asked: Hyperparameters, shape: Shape) -> Recipe:
         value = getattr(asked, field)
         if value != "auto" and not low <= value <= high:
             raise BadHyperparameter(name=field, low=low, high=high, value=value, param=field)
-    entry = recipes[chosen]
+    entry, common = recipes[chosen], book()["common"]
     epochs, batch = next((e, b) for limit, e, b in entry["by_rows"] if limit is None or shape.rows <= limit)
     epochs = epochs if asked.n_epochs == "auto" else asked.n_epochs
     batch = min(batch, shape.rows) if asked.batch_size == "auto" else asked.batch_size
@@ -65,5 +65,9 @@ def resolve(name: str | None, asked: Hyperparameters, shape: Shape) -> Recipe:
         alpha=entry["alpha"],
         last_layers=entry["last_layers"],
         validate_every=max(10, steps // 10),
-        **{key: tuple(value) if isinstance(value, list) else value for key, value in book()["common"].items()},
+        targets=tuple(common["targets"]),
+        warmup_fraction=common["warmup_fraction"],
+        final_rate_fraction=common["final_rate_fraction"],
+        weight_decay=common["weight_decay"],
+        clip_norm=common["clip_norm"],
     )

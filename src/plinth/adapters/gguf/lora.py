@@ -56,4 +56,6 @@ def write_adapter(adapter: Path, base_config: dict[str, Any], target: Path) -> N
 
 def _permute(values: Any, heads: int) -> Any:
     """Rotary halves side by side (Hugging Face) to interleaved pairs (ggml), per head, on rows."""
-    return values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+    return (
+        values.reshape(heads, 2, values.shape[0] // heads // 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+    )

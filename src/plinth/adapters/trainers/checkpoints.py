@@ -17,10 +17,15 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from plinth.tuning import read_json, sync_folder, write_bytes, write_json
 from plinth.adapters.trainers.network import Network
+from plinth.tuning import read_json, sync_folder, write_bytes, write_json
 
-ADAPTER, CONFIG, OPTIMIZER, STATE = "adapter_model.safetensors", "adapter_config.json", "optimizer.safetensors", "state.json"
+ADAPTER, CONFIG, OPTIMIZER, STATE = (
+    "adapter_model.safetensors",
+    "adapter_config.json",
+    "optimizer.safetensors",
+    "state.json",
+)
 
 
 @dataclass

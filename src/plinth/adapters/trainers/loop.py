@@ -69,10 +69,9 @@ def train(
     optimizer = torch.optim.AdamW(
         list(network.parameters().values()), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
     )
-    place = checkpoints.restore(folder.checkpoints, network, optimizer, material.plan.digest)
-    if place is None:
-        place = Place(seed=spec.seed, plan=material.plan.digest)
-    else:
+    found = checkpoints.restore(folder.checkpoints, network, optimizer, material.plan.digest)
+    place = found or Place(seed=spec.seed, plan=material.plan.digest)
+    if found is not None:
         report.message(f"resumed:{place.step}:{time.time_ns()}", f"Going on after step {place.step}.")
     sample = _sample(material, spec.seed)
     step_of = _Step(network, prefix, material, spec, optimizer)
@@ -149,7 +148,7 @@ class _Step:
         for part in split(rows, self._lengths, self._spec.limits.batch_tokens):
             logits, labels = _answer_logits(self._network, self._prefix, self._material.rows, part)
             loss = F.cross_entropy(logits, labels, reduction="sum") / targets
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             loss_sum += float(loss.detach())
             hits += int((logits.detach().argmax(1) == labels).sum())
         norm = torch.nn.utils.clip_grad_norm_(list(self._network.parameters().values()), recipe.clip_norm)
@@ -214,7 +213,10 @@ def _mean(
     counts: dict[int, int],
 ) -> dict[str, Any]:
     tokens = sum(counts[row] for row in rows)
-    return {loss_name: sum(losses[row] for row in rows) / tokens, accuracy_name: sum(hits[row] for row in rows) / tokens}
+    return {
+        loss_name: sum(losses[row] for row in rows) / tokens,
+        accuracy_name: sum(hits[row] for row in rows) / tokens,
+    }
 
 
 def _sample(material: Material, seed: int) -> list[int]:

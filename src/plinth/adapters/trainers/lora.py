@@ -164,10 +164,11 @@ class _Run:
 
         torch.set_num_threads(self.spec.threads)
         torch.use_deterministic_algorithms(True)
-        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+        torch.utils.deterministic.fill_uninitialized_memory = False
         tokenizer, template = self._tokenizer()
         conversations, rows = self._encode(self.spec.rows, "training_file", tokenizer, template)
-        held, held_rows = [], []
+        held: list[list[Message]] = []
+        held_rows: list[EncodedRow] = []
         if self.spec.validation_rows:
             held, held_rows = self._encode(self.spec.validation_rows, "validation_file", tokenizer, template)
         self.console.message("validated", f"{len(rows)} training rows and {len(held_rows)} validation rows are valid.")
@@ -182,9 +183,7 @@ class _Run:
 
         from plinth.adapters.trainers.chat import ChatTemplate
 
-        tokenizer = AutoTokenizer.from_pretrained(
-            self.spec.base_folder, local_files_only=True, trust_remote_code=False
-        )
+        tokenizer = AutoTokenizer.from_pretrained(self.spec.base_folder, local_files_only=True, trust_remote_code=False)
         special = tuple((name, str(token)) for name, token in tokenizer.special_tokens_map.items())
         return tokenizer, ChatTemplate(self.spec.chat_template, special)
 
@@ -236,8 +235,7 @@ class _Run:
             reason = f"Base models of the family '{error}' cannot be tuned by this trainer."
             raise RunFailed("base_model_unsupported", reason, "model") from None
         self.console.stop_if_asked()
-        network = Network(model, recipe.rank, recipe.alpha, recipe.last_layers, recipe.targets)
-        return network
+        return Network(model, recipe.rank, recipe.alpha, recipe.last_layers, recipe.targets)
 
     def _train(self, network: Network, rows: list[EncodedRow], held: list[EncodedRow]) -> Place:
         from plinth.adapters.trainers import loop

@@ -17,9 +17,9 @@ from torch import Tensor, nn
 
 # families whose layers have these names and take (hidden, position_embeddings)
 FAMILIES = frozenset({"llama", "qwen2", "qwen3"})
-_PARENTS = {name: "self_attn" for name in ("q_proj", "k_proj", "v_proj", "o_proj")} | {
-    name: "mlp" for name in ("gate_proj", "up_proj", "down_proj")
-}
+_PARENTS = dict.fromkeys(("q_proj", "k_proj", "v_proj", "o_proj"), "self_attn") | dict.fromkeys(
+    ("gate_proj", "up_proj", "down_proj"), "mlp"
+)
 _PREFIX = "base_model.model."
 
 
@@ -27,7 +27,7 @@ class UnsupportedBase(Exception):
     """The base model is of a family this trainer does not know."""
 
 
-class LoraLinear(nn.Module):
+class LoraLinear(nn.Module):  # type: ignore[misc]
     """`y = W x + b + (alpha / rank) B A x`, W and b frozen. Shapes: A (rank, in), B (out, rank)."""
 
     def __init__(self, linear: nn.Linear, rank: int, alpha: int, generator: torch.Generator) -> None:

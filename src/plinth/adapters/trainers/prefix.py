@@ -13,16 +13,17 @@ import torch
 from torch import Tensor
 
 from plinth.adapters.trainers.chat import EncodedRow
-from plinth.tuning import read_json, write_json
 from plinth.adapters.trainers.network import Network, padded
 from plinth.adapters.trainers.plan import by_length
+from plinth.tuning import read_json, write_json
 
 Tick = Callable[[int], None]
 """Told how many tokens have just been computed."""
 
 
 def cache_bytes(rows: Sequence[EncodedRow], network: Network) -> int:
-    return sum(row.input_length for row in rows) * network.hidden_size * network.dtype.itemsize
+    size: int = network.dtype.itemsize
+    return sum(row.input_length for row in rows) * network.hidden_size * size
 
 
 class Prefix:

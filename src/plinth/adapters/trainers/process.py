@@ -22,8 +22,7 @@ class LoraTrainer:
         folder = RunFolder(run_folder)
         run_folder.mkdir(parents=True, exist_ok=True)
         folder.control.unlink(missing_ok=True)
-        if not folder.spec.exists():
-            write_json(folder.spec, spec.to_dict())
+        write_json(folder.spec, spec.to_dict())
         return LoraProcess(folder, _spawn(folder, spec.threads))
 
 
