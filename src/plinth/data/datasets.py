@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from plinth.data import store
 from plinth.data.content import Content
-from plinth.data.errors import EmptyDataset, InvalidRows, RowError, TooManyLabels, UnknownSplit
+from plinth.data.errors import DatasetTooLarge, EmptyDataset, InvalidRows, RowError, TooManyLabels, UnknownSplit
 from plinth.data.formats import Reading, detect, open_text, read, write
 from plinth.data.formats.json_lines import encode_object
 from plinth.data.intake import Intake, taking_in
@@ -104,7 +104,7 @@ class Datasets:
     def draft(self, file: File, reading: Reading, splits: SplitRule) -> Iterator[Draft]:
         """Read every row of a file, outside any transaction; bad rows are in the draft, not raised.
 
-        Raises `TooManyLabels`, `DecompressedTooLarge`.
+        Raises `TooManyLabels`, `DecompressedTooLarge`, `DatasetTooLarge`.
         """
         row_bytes, most = self._settings.max_row_bytes, self._settings.max_decompressed_bytes
         with self._blobs.open(file.digest) as source, open_text(source, most) as text, self._intake() as intake:
@@ -246,7 +246,7 @@ class Datasets:
                     yield row
 
     def _intake(self) -> AbstractContextManager[Intake]:
-        return taking_in(self._blobs, 4 * self._settings.max_decompressed_bytes, "data.max_decompressed_bytes")
+        return taking_in(self._blobs, self._settings.max_dataset_bytes, "data.max_dataset_bytes", DatasetTooLarge)
 
     def _fill(self, draft: Draft, rows: Iterable[Row | RowError]) -> None:
         for row in rows:

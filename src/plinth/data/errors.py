@@ -7,7 +7,7 @@ BadInput 400
 ├── InvalidRows            every bad row, with line, column and reason
 ├── EmptyDataset, TooManyLabels, InvalidSplits, InvalidDatasetName, UnknownSplit, NotExpressible
 └── TooLarge 413
-    └── DecompressedTooLarge
+    └── DecompressedTooLarge, DatasetTooLarge
 Conflict 409
 └── ContentGone
 """
@@ -176,6 +176,12 @@ class DecompressedTooLarge(TooLarge):
     """The compressed file holds more than {limit_bytes} bytes. Send less, or raise `{setting}`."""
 
     code = "decompressed_too_large"
+
+
+class DatasetTooLarge(TooLarge):
+    """The dataset's rows would take more than {limit_bytes} bytes. Import fewer rows, or raise `{setting}`."""
+
+    code = "dataset_too_large"
 
 
 class ContentGone(Conflict):

@@ -29,6 +29,7 @@ from plinth.data.model import (
 )
 from plinth.data.multipart import Form, FormReader
 from plinth.data.schemas import (
+    NO_NUL,
     CompleteRequest,
     DatasetObject,
     DatasetRequest,
@@ -53,8 +54,8 @@ from plinth.kit.http import Deleted, Guard, ListPage, page
 
 FORM_OVERHEAD_BYTES = 1 << 20
 
-Id = Annotated[str, Path(max_length=64)]
-After = Annotated[str | None, Query(max_length=64)]
+Id = Annotated[str, Path(max_length=64, pattern=NO_NUL)]
+Text = Annotated[str | None, Query(max_length=64, pattern=NO_NUL)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
@@ -81,8 +82,8 @@ def _files(db: Database, service: DataService, guard: Guard) -> APIRouter:
     @routes.get("")
     def list_files(
         actor: Actor = reader,
-        purpose: Annotated[str | None, Query(max_length=64)] = None,
-        after: After = None,
+        purpose: Text = None,
+        after: Text = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
         order: Literal["asc", "desc"] = "desc",
     ) -> ListPage[FileObject]:
@@ -141,7 +142,7 @@ def _uploads(db: Database, service: DataService, guard: Guard) -> APIRouter:
     def list_parts(
         upload_id: Id,
         actor: Actor = reader,
-        after: After = None,
+        after: Text = None,
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     ) -> ListPage[PartObject]:
         with db.read() as session:
@@ -191,7 +192,7 @@ def _datasets(db: Database, service: DataService, guard: Guard) -> APIRouter:
         return _version_object(db, service, version)
 
     @routes.get("")
-    def list_datasets(actor: Actor = reader, after: After = None, limit: Limit = 100) -> ListPage[DatasetObject]:
+    def list_datasets(actor: Actor = reader, after: Text = None, limit: Limit = 100) -> ListPage[DatasetObject]:
         with db.read() as session:
             found = datasets.page(session, actor.project_id, after, limit)
         return page([DatasetObject.of(dataset) for dataset in found], limit)
@@ -203,7 +204,7 @@ def _datasets(db: Database, service: DataService, guard: Guard) -> APIRouter:
 
     @routes.get("/{name}/versions")
     def list_versions(
-        name: Id, actor: Actor = reader, after: After = None, limit: Limit = 100
+        name: Id, actor: Actor = reader, after: Text = None, limit: Limit = 100
     ) -> ListPage[VersionObject]:
         with db.read() as session:
             found = datasets.versions(session, datasets.dataset(session, actor.project_id, name), after, limit)
@@ -236,8 +237,8 @@ def _versions(db: Database, service: DataService, guard: Guard) -> APIRouter:
     def preview_rows(
         version_id: Id,
         actor: Actor = reader,
-        split: Annotated[str | None, Query(max_length=64)] = None,
-        after: After = None,
+        split: Text = None,
+        after: Text = None,
         limit: Annotated[int, Query(ge=1, le=100)] = 20,
     ) -> RowPage:
         with db.read() as session:
@@ -249,7 +250,7 @@ def _versions(db: Database, service: DataService, guard: Guard) -> APIRouter:
     def export_version(
         version_id: Id,
         actor: Actor = reader,
-        split: Annotated[str | None, Query(max_length=64)] = None,
+        split: Text = None,
         format: Format | None = None,
     ) -> StreamingResponse:
         with db.read() as session:

@@ -20,18 +20,18 @@ _GZIP_MAGIC = b"\x1f\x8b"
 
 
 class Intake:
-    """One stream of bytes. Args: `limit_bytes` is enforced by `write`; `setting` is what raises it."""
+    """One stream of bytes. Args: `write` raises `error` beyond `limit_bytes`; `setting` is what moves the limit."""
 
-    def __init__(self, writer: BlobWriter, limit_bytes: int, setting: str) -> None:
+    def __init__(self, writer: BlobWriter, limit_bytes: int, setting: str, error: type[TooLarge] = TooLarge) -> None:
         self._writer, self.limit_bytes, self.setting = writer, limit_bytes, setting
-        self._sha256 = hashlib.sha256()
+        self._error, self._sha256 = error, hashlib.sha256()
         self._utf8, self._head, self.size = Utf8Check(), b"", 0
 
     def write(self, data: bytes) -> None:
         """Raises `TooLarge`, `StorageFull`."""
         self.size += len(data)
         if self.size > self.limit_bytes:
-            raise TooLarge(limit_bytes=self.limit_bytes, setting=self.setting, param="file")
+            raise self._error(limit_bytes=self.limit_bytes, setting=self.setting, param="file")
         if len(self._head) < len(_GZIP_MAGIC):
             self._head = (self._head + data)[: len(_GZIP_MAGIC)]
         self._sha256.update(data)
@@ -57,7 +57,7 @@ class Intake:
 
 
 @contextmanager
-def taking_in(blobs: Blobs, limit_bytes: int, setting: str) -> Iterator[Intake]:
+def taking_in(blobs: Blobs, limit_bytes: int, setting: str, error: type[TooLarge] = TooLarge) -> Iterator[Intake]:
     """An intake whose bytes vanish unless it was committed."""
     with writing(blobs) as writer:
-        yield Intake(writer, limit_bytes, setting)
+        yield Intake(writer, limit_bytes, setting, error)

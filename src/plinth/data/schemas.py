@@ -23,6 +23,7 @@ from plinth.data.model import (
 from plinth.data.uploads import NewUpload
 from plinth.kit.http import Wire
 
+NO_NUL = r"^[^\x00]*$"  # PostgreSQL has no text with NUL characters
 Format = Literal["chat", "prompt_completion", "classification"]
 
 
@@ -59,7 +60,7 @@ class ExpiresAfter(Wire):
 class UploadRequest(Wire):
     bytes: int = Field(gt=0, le=1 << 50)
     filename: str = Field(min_length=1, max_length=1024)
-    mime_type: str = Field(max_length=255)
+    mime_type: str = Field(max_length=255, pattern=NO_NUL)
     purpose: str = Field(max_length=64)
     expires_after: ExpiresAfter | None = None
 
@@ -129,11 +130,11 @@ class DatasetRequest(Wire):
     """A dataset version from a file. `splits` are shares by name that add up to 1."""
 
     name: str = Field(min_length=1, max_length=64)
-    file_id: str = Field(max_length=64)
+    file_id: str = Field(max_length=64, pattern=NO_NUL)
     format: Format | None = None
     text_column: str | None = Field(default=None, max_length=1024)
     label_column: str | None = Field(default=None, max_length=1024)
-    instruction: str | None = Field(default=None, min_length=1, max_length=100_000)
+    instruction: str | None = Field(default=None, min_length=1, max_length=100_000, pattern=NO_NUL)
     splits: dict[str, float] | None = None
     split_seed: int = Field(default=0, ge=0, lt=1 << 31)
     dry_run: bool = False
@@ -149,7 +150,7 @@ class DatasetRequest(Wire):
 class DeriveRequest(Wire):
     """A version with the rows of another and other splits."""
 
-    from_version_id: str = Field(max_length=64)
+    from_version_id: str = Field(max_length=64, pattern=NO_NUL)
     splits: dict[str, float]
     split_seed: int = Field(default=0, ge=0, lt=1 << 31)
 

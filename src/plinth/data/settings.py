@@ -27,6 +27,9 @@ class DataSettings(Section):
     max_decompressed_bytes: int = Field(default=2048 * MIB, gt=0)
     """The most that a `.gz` file may decompress to when a dataset is made from it, in bytes."""
 
+    max_dataset_bytes: int = Field(default=8192 * MIB, gt=0)
+    """The most that the rows of one dataset version may take, in bytes of canonical JSON."""
+
     max_row_bytes: int = Field(default=8 * MIB, gt=0, le=64 * MIB)
     """The longest row of a dataset, in bytes."""
 

@@ -184,17 +184,23 @@ class _ObjectReader(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        wanted = min(len(buffer), self._size - self._position)
-        if wanted <= 0:
-            return 0
-        last = self._position + wanted - 1
-        with _reaching_the_store():
-            wanted_range = f"bytes={self._position}-{last}"
-            answer = self._client.get_object(Bucket=self._bucket, Key=self._key, Range=wanted_range)
-            data = answer["Body"].read()
+        data = self._fetch(len(buffer))
         buffer[: len(data)] = data
-        self._position += len(data)
         return len(data)
+
+    def readall(self) -> bytes:
+        return self._fetch(self._size)  # the default asks again and again for a few kilobytes
+
+    def _fetch(self, wanted: int) -> bytes:
+        wanted = min(wanted, self._size - self._position)
+        if wanted <= 0:
+            return b""
+        span = f"bytes={self._position}-{self._position + wanted - 1}"
+        with _reaching_the_store():
+            answer = self._client.get_object(Bucket=self._bucket, Key=self._key, Range=span)
+            data: bytes = answer["Body"].read()
+        self._position += len(data)
+        return data
 
 
 @contextmanager

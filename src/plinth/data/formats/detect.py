@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from plinth.data.errors import RowError
 from plinth.data.formats.classification import LABEL_COLUMNS, TEXT_COLUMNS, choose_column
-from plinth.data.formats.lines import read_lines
+from plinth.data.formats.lines import Line, read_lines
 from plinth.data.formats.prompt_completion import FIELDS
 from plinth.data.formats.tables import Header, read_table
 from plinth.data.model import Kind, Layout
@@ -39,9 +39,11 @@ def detect(source: BinaryIO, filename: str, reading: Reading, max_bytes: int) ->
     first = _first_line(source, max_bytes)
     if first is None:
         return None
-    container = _container(filename, first)
+    if first.problem and first.problem.code == "corrupt_gzip":
+        return first.problem
+    container = _container(filename, first.text)
     if container == "jsonl":
-        kind = reading.kind or _kind_of_object(first)
+        kind = reading.kind or _kind_of_object(first.text)
         if kind is Kind.classification:
             reason = "classification data must be a CSV or TSV table"
             return RowError(1, None, "unsupported_container", reason)
@@ -53,8 +55,8 @@ def detect(source: BinaryIO, filename: str, reading: Reading, max_bytes: int) ->
     return header if isinstance(header, RowError) else None
 
 
-def _first_line(source: BinaryIO, max_bytes: int) -> str | None:
-    return next((line.text for line in read_lines(source, max_bytes) if line.problem or line.text.strip()), None)
+def _first_line(source: BinaryIO, max_bytes: int) -> Line | None:
+    return next((line for line in read_lines(source, max_bytes) if line.problem or line.text.strip()), None)
 
 
 def _container(filename: str, first: str) -> str:

@@ -52,7 +52,11 @@ def read_lines(source: BinaryIO, max_bytes: int) -> Iterator[Line]:
                 continue
         except (OSError, EOFError, zlib.error):
             # gzip reports damage with any of the three
-            yield Line(number, "\n", RowError(number, None, "corrupt_gzip", "the compressed file is damaged here"))
+            yield Line(
+                number,
+                "\n",
+                RowError(number, None, "corrupt_gzip", "the compressed file is damaged at this line or after it"),
+            )
             return
         if not raw:
             return
@@ -105,7 +109,7 @@ class _Decompressed(io.RawIOBase):
         return self._seen
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._gzip.read(len(buffer))
+        data = self._gzip.read1(len(buffer))  # what comes before a damaged place is still handed out
         self._seen += len(data)
         if self._seen > self._max:
             raise DecompressedTooLarge(limit_bytes=self._max, setting="data.max_decompressed_bytes")
