@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from plinth.registry import RegistryService
     from plinth.serving import Engine, Reconciler, ServingService
     from plinth.tuning import TuningService
+    from plinth.tuning.jobs import TuningParts
 
 INTERNAL_TOKEN_SECONDS = 3600
 
@@ -70,9 +71,10 @@ class Platform:
     def blobs(self) -> Blobs:
         chosen = self.settings.blobs
         if chosen.kind == "s3":
-            from plinth.adapters.blobs.s3 import S3Blobs
+            from plinth.adapters.blobs.s3 import S3Blobs, connect
 
-            return S3Blobs.connect(chosen.s3_endpoint, chosen.s3_bucket, chosen.s3_prefix, self.home.root / "cache")
+            client = connect(endpoint_url=chosen.s3_endpoint or None)
+            return S3Blobs(client, chosen.s3_bucket, self.home.root / "cache", chosen.s3_prefix)
         from plinth.adapters.blobs.folder import FolderBlobs
 
         return FolderBlobs(self.home.blobs)
@@ -134,7 +136,15 @@ class Platform:
     def tuning(self) -> TuningService:
         from plinth.tuning import TuningService
 
-        return TuningService(self.clock, self.catalog, self.data, self.registry, self.settings.tuning)
+        chosen, projects = self.settings.tuning, self.identity.active_projects
+        return TuningService(self.clock, self.catalog, self.data, self.registry, chosen, projects)
+
+    @cached_property
+    def tuning_parts(self) -> TuningParts:
+        from plinth.adapters.trainers.process import LoraTrainer
+        from plinth.tuning.jobs import TuningParts
+
+        return TuningParts(self.db, self.clock, self.blobs, LoraTrainer(), self.tuning, self.home.runs)
 
     @cached_property
     def serving(self) -> ServingService:

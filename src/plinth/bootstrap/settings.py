@@ -36,7 +36,7 @@ class BlobSettings(Section):
     """Endpoint of the object store, empty for the vendor's default."""
     s3_bucket: str = ""
     """Bucket; it must exist."""
-    s3_prefix: str = "plinth/"
+    s3_prefix: str = "blobs/"
     """Put before every key."""
 
 
