@@ -25,7 +25,7 @@ from plinth.gateway.snapshot import Snapshot, SnapshotKeeper
 from plinth.gateway.transport import TransportError
 from plinth.gateway.usage import UsageLog
 from plinth.identity import Actor
-from plinth.kit import telemetry
+from plinth.kit import i18n, telemetry
 from plinth.kit.clock import Clock
 from plinth.kit.errors import PlinthError
 
@@ -76,7 +76,7 @@ class Gateway:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
         elif scope["type"] == "http":
-            await self._handle(Call(scope, receive, send))
+            await self._handle(Call(scope, receive, send, self._stages.settings.client_stall_seconds))
         else:
             await send({"type": "websocket.close", "code": 1000})
 
@@ -124,6 +124,7 @@ class Gateway:
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        i18n.error_message(PlinthError(), "zh")  # reads the texts now and not in the middle of a request
         self._keeper.start()
         self._usage.start()
         await send({"type": "lifespan.startup.complete"})

@@ -30,8 +30,10 @@ _DISCARD_FACTOR = 4
 
 
 class Call:
-    def __init__(self, scope: Message, receive: Receive, send: Send) -> None:
-        self.scope, self.receive, self._send = scope, receive, send
+    """Args: `stall_seconds` is how long a client may read nothing while there is something to read."""
+
+    def __init__(self, scope: Message, receive: Receive, send: Send, stall_seconds: float) -> None:
+        self.scope, self.receive, self._send, self._stall_seconds = scope, receive, send, stall_seconds
         self.method: str = scope["method"]
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
@@ -110,7 +112,12 @@ class Call:
         self.started = True
 
     async def send(self, data: bytes) -> None:
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        """Raises `ClientGone` when the client has stopped reading for too long."""
+        try:
+            async with asyncio.timeout(self._stall_seconds):
+                await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        except TimeoutError:
+            raise ClientGone from None
 
     async def finish(self, data: bytes = b"") -> None:
         self.finished = True

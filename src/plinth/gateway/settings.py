@@ -38,6 +38,9 @@ class GatewaySettings(Section):
     switch_timeout_seconds: float = Field(default=3.0, ge=0)
     """How long a request whose engine was lost waits for news of a replacement before its second attempt."""
 
+    client_stall_seconds: float = Field(default=300.0, gt=0)
+    """A client that reads nothing for this long while its answer waits is dropped, which frees the engine."""
+
     keepalive_comment_seconds: float = Field(default=15.0, gt=0)
     """A streaming client gets an SSE comment after this much silence."""
 

@@ -123,7 +123,8 @@ class _Choice:
         for call in delta.get("tool_calls") or ():
             self._add_tool(call)
         for key, values in (choice.get("logprobs") or {}).items():
-            self._logprobs.setdefault(key, []).extend(values or ())
+            if values is not None:
+                self._logprobs.setdefault(key, []).extend(values)
         self.finish_reason = choice.get("finish_reason") or self.finish_reason
 
     def _add_tool(self, call: dict[str, Any]) -> None:
@@ -145,14 +146,13 @@ class _Choice:
             message["reasoning_content"] = reasoning
         if self._tools:
             message["tool_calls"] = [call for _, call in sorted(self._tools.items())]
-        return {"index": index, "message": message, "logprobs": self._logs(), "finish_reason": self.finish_reason}
+        logprobs = {"content": self._logprobs["content"], "refusal": None} if self._logprobs else None
+        return {"index": index, "message": message, "logprobs": logprobs, "finish_reason": self.finish_reason}
 
     def text(self, index: int) -> dict[str, Any]:
         text = "".join(self._texts.get("content", ()))
-        return {"text": text, "index": index, "logprobs": self._logs(), "finish_reason": self.finish_reason}
-
-    def _logs(self) -> dict[str, Any] | None:
-        return dict(self._logprobs) or None
+        logprobs = dict(self._logprobs) or None
+        return {"text": text, "index": index, "logprobs": logprobs, "finish_reason": self.finish_reason}
 
 
 def _chat_choice(choice: dict[str, Any]) -> dict[str, Any]:

@@ -71,6 +71,14 @@ def test_a_reader_that_stops_stops_the_engine_too(world: World) -> None:
     wait_for(lambda: world.engine.cancelled == 1)
 
 
+def test_a_reader_that_never_goes_on_is_dropped(make_world: Any) -> None:
+    world = make_world(client_stall_seconds=0.2)
+    world.engine.mode = "flood"
+    with raw_request(world):
+        wait_for(lambda: world.engine.cancelled == 1)
+        assert world.records(1)[0].status == 499
+
+
 @pytest.mark.parametrize("mode", ["die_mid", "garbage", "error_mid", "no_reason"])
 def test_an_engine_that_breaks_off_ends_the_stream_with_an_error_event(world: World, mode: str) -> None:
     world.engine.mode = mode

@@ -119,6 +119,15 @@ def test_text_offsets_run_on_over_the_pieces() -> None:
     assert answer["choices"][0]["logprobs"]["text_offset"] == [0, 2, 3]
 
 
+def test_logprobs_of_a_whole_chat_answer() -> None:
+    raw = delta(content="I")
+    raw["choices"][0]["logprobs"] = {"content": [{**TOKEN, "top_logprobs": []}]}
+    answer = assembled(raw, raw, delta(reason="stop"))
+    assert [token["token"] for token in answer["choices"][0]["logprobs"]["content"]] == ["I", "I"]
+    assert answer["choices"][0]["logprobs"]["refusal"] is None
+    assert assembled(delta(content="a", reason="stop"))["choices"][0]["logprobs"] is None
+
+
 def test_finished_only_when_every_choice_has_a_reason() -> None:
     shape = shaper()
     assert not shape.finished
