@@ -18,6 +18,7 @@ from plinth.cli.demo.report import (
     difference,
     judge,
 )
+from unit.demo.fake_platform import PARITY
 
 N = 200
 MODEL = "ft:smollm2-135m-instruct:org:support:abcd1234"
@@ -80,8 +81,8 @@ def report(language: str = "en", *, tuned: int = 150, embedding: int = 170, synt
             trained_tokens=91234,
             epochs=4,
         ),
-        parity={"agreement": {"value": 0.958, "n": 24, "interval": [0.8, 0.99]}, "different": []},
-        platform_comparison={"run_a": "evalrun_a", "difference": {"value": 0.55}},
+        parity=PARITY,
+        platform_comparison={"n": N, "difference": {"value": 0.55}, "mcnemar_p": 0.0},
         deployed=Deployed(name="support", target=MODEL, contender="tuned"),
         answers=[
             Answer(

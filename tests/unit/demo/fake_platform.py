@@ -12,6 +12,16 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+PARITY = {
+    "agreement": {"value": 0.958333, "interval": {"low": 0.797, "high": 0.993, "method": "wilson"}, "n": 24},
+    "prompts": 24,
+    "errored": 0,
+    "differing": [
+        {"index": 3, "prompt": "卡丢了", "expected": "lost_card", "actual": "lost card", "first_difference": 4}
+    ],
+    "differing_total": 1,
+    "basis": "the same text",
+}
 MODEL = "ft:smollm2-135m-instruct:org:support:fake0001"
 
 
@@ -88,9 +98,9 @@ class FakePlatform:
         if path.startswith("/api/deployments"):
             return {"id": "dep_1", "status": "ready" if method == "GET" else "starting", "reason": None}
         if path.startswith("/api/versions/"):
-            return {"id": MODEL, "reports": [{"kind": "parity", "report": {"agreement": 1.0, "n": 24}}]}
+            return {"id": MODEL, "reports": [{"kind": "parity", "report": PARITY}]}
         if path.startswith("/api/evals/"):
-            return {"run_a": "run_few_shot", "run_b": "run_tuned"}
+            return {"overall": {"n": 24, "mcnemar_p": 0.01, "flipped": [{"now": "pass"}]}, "per_testing_criteria": []}
         return {"id": "support"}
 
     def _file(self, body: bytes) -> dict[str, Any]:
@@ -110,11 +120,13 @@ class FakePlatform:
             "trained_tokens": 1234 if done else None,
             "seed": 7,
             "hyperparameters": {"n_epochs": 4},
+            "progress": {"step": self.polls, "total_steps": 3},
+            "eta_range": [40.0, 200.0],
             "error": {"code": "x", "message": "the rows are too long", "param": None} if status == "failed" else None,
         }
 
     def _events(self) -> dict[str, Any]:
-        data = {"step": self.polls, "total_steps": 3, "train_loss": 1.5}
+        data = {"step": self.polls, "train_loss": 1.5}
         event = {"id": "e", "object": "fine_tuning.job.event", "type": "metrics", "data": data, "level": "info"}
         return {"object": "list", "data": [{**event, "message": "", "created_at": 1}], "has_more": False}
 
@@ -132,6 +144,8 @@ class FakePlatform:
             "object": "eval.run",
             "status": "completed",
             "result_counts": {"total": len(items), "passed": len(items), "failed": 0, "errored": 0},
+            "progress": {"finished": len(items), "total": len(items)},
+            "cost": {"occupied_seconds": 2.5},
             "per_model_usage": [
                 {"model_name": source["model"], "prompt_tokens": 900, "completion_tokens": 90, "cached_tokens": 500}
             ],

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from plinth.cli.demo import run, screen, stages
+from plinth.cli.demo import api, run, screen, stages
 from plinth.cli.demo.errors import DemoFailed, HomeNotEmpty, NotStarted, Stopped, TuningEnded
 from plinth.cli.demo.installation import Installation, Keys, last_line
 from plinth.cli.demo.report import Report
-from unit.demo.fake_platform import MODEL, FakePlatform
+from unit.demo.fake_platform import MODEL, PARITY, FakePlatform
 
 
 @pytest.fixture
@@ -25,6 +25,7 @@ def platform(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakePlatform]:
     monkeypatch.setattr(Installation, "initialize", lambda self: Keys("sk-proj-test", "proj_1"))
     monkeypatch.setattr(Installation, "start", lambda self: None)
     monkeypatch.setattr(stages, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(api, "POLL_SECONDS", 0.0)
     yield fake
     fake.close()
 
@@ -63,13 +64,14 @@ def test_it_turns_the_loop_and_writes_the_report(platform: FakePlatform, said: i
     assert (by_key["base"].correct, by_key["base"].correct_exact) == (2, 0)
     assert by_key["tuned"].correct > 10
     assert written.deployed.target == MODEL
-    assert written.parity == {"agreement": 1.0, "n": 24}
+    assert written.parity == PARITY
+    assert written.platform_comparison == {"n": 24, "mcnemar_p": 0.01}
     assert {answer.answer for answer in written.answers} == {"lost_card"}
     assert len(written.answers) == 4
     assert "<title>" in (tmp_path / "out" / "report.html").read_text()
     text = said.getvalue()
     assert "[9/9]" in text
-    assert "tuning 3/3 loss 1.500" in text
+    assert "tuning 3/3 loss 1.500 · 40 s to 3 min left" in text
     assert "sk-proj-test" not in text
 
 

@@ -7,7 +7,7 @@ the SDK's own `get`, `post` and `put`, with the same key.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,9 +60,7 @@ class Api:
     def upload(self, name: str, content: bytes, purpose: Any) -> str:
         return self.client.files.create(file=(name, content), purpose=purpose).id
 
-    def deploy(
-        self, model: str, context_tokens: int | None = None, sleep: Callable[[float], None] = time.sleep
-    ) -> None:
+    def deploy(self, model: str, context_tokens: int | None = None) -> None:
         """Have `model` served, and wait until it is."""
         deployment = self.post("/api/deployments", {"model": model, "context_tokens": context_tokens})
         deadline = time.monotonic() + READY_SECONDS
@@ -70,7 +68,7 @@ class Api:
             if deployment["status"] != "starting" or time.monotonic() > deadline:
                 reason = deployment["reason"] or f"it is {deployment['status']}."
                 raise DemoFailed(reason=_sentence(f"{model} is not served: {reason}"), home=self._home)
-            sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS)
             deployment = self.get(f"/api/deployments/{deployment['id']}")
 
     def create_eval(self, name: str) -> str:

@@ -6,7 +6,7 @@ prepare -> start -> upload -> tune -> evaluate -> rivals -> deploy -> ask -> (re
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,28 +154,27 @@ def tune(api: Api, prepared: Prepared, files: Uploaded, installation: Installati
     )
 
 
-def follow(api: Api, job_id: str, update: Progress, screen: Screen, sleep: Callable[[float], None] = time.sleep) -> Any:
+def follow(api: Api, job_id: str, update: Progress, screen: Screen) -> Any:
     """Poll a job until it ends, showing its latest metrics and the range of its estimate."""
     while True:
         job = api.client.fine_tuning.jobs.retrieve(job_id)
         events = api.client.fine_tuning.jobs.list_events(job_id, limit=10).data
         metrics = next((event.data for event in events if event.type == "metrics" and isinstance(event.data, dict)), {})
-        if metrics:
-            done, total = int(metrics.get("step", 0)), int(metrics.get("total_steps", 0))
-            update(done, total, remark(metrics, job.model_extra or {}, screen))
+        extra = job.model_extra or {}
+        if progress := extra.get("progress"):
+            update(progress["step"], progress["total_steps"], remark(metrics, extra.get("eta_range"), screen))
         if job.status in ("succeeded", "failed", "cancelled"):
             return job
-        sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
-def remark(metrics: dict[str, Any], extra: dict[str, Any], screen: Screen) -> str:
-    """The loss, and how long the rest will probably take, as a range."""
+def remark(metrics: dict[str, Any], left: Sequence[float] | None, screen: Screen) -> str:
+    """The loss, and how long the rest will probably take: from … to … seconds."""
     parts = []
     if (loss := metrics.get("train_loss")) is not None:
         parts.append(screen.text("loss", loss=f"{float(loss):.3f}"))
-    low, high = extra.get("eta_low"), extra.get("eta_high")
-    if low is not None and high is not None:
-        parts.append(screen.text("left", low=duration(float(low), screen), high=duration(float(high), screen)))
+    if left:
+        parts.append(screen.text("left", low=duration(left[0], screen), high=duration(left[1], screen)))
     return " ".join(parts)
 
 
@@ -188,35 +187,30 @@ def evaluate(
         model = tuning.model if arm == "tuned" else BASE
         api.deploy(model, None if arm == "tuned" else CONTEXT_TOKENS)
         prompt = prompts.prefix(arm, prepared.table.labels, prepared.train, prepared.seed)
-        started = time.monotonic()
         tokens = int(prompts.texts()["answer_tokens"])
         run_id = api.create_run(results.eval_id, arm, model, files.test, prompt, tokens)
         with screen.progress(screen.text(arm)) as update:
             run = follow_run(api, results.eval_id, run_id, update)
-        seconds = time.monotonic() - started
         if run.status != "completed":
             reason = getattr(run.error, "message", None) or screen.text("no_reason")
             raise EvaluationEnded(id=run_id, status=run.status, reason=reason, home=installation.home)
         results.runs[arm] = run_id
         measured = _measured(api, results.eval_id, run, prepared, model)
-        measured.seconds = seconds
         measured.make_seconds = tuning.seconds if arm == "tuned" else 0.0
         results.measured[arm] = measured
         _say_result(arm, measured, screen)
     return results
 
 
-def follow_run(
-    api: Api, eval_id: str, run_id: str, update: Progress, sleep: Callable[[float], None] = time.sleep
-) -> Any:
+def follow_run(api: Api, eval_id: str, run_id: str, update: Progress) -> Any:
     while True:
         run = api.client.evals.runs.retrieve(run_id, eval_id=eval_id)
-        counts = run.result_counts
-        if counts.total:
-            update(counts.passed + counts.failed + counts.errored, counts.total, "")
+        progress = (run.model_extra or {}).get("progress")
+        if progress and progress["total"]:
+            update(progress["finished"], progress["total"], "")
         if run.status in ("completed", "failed", "canceled"):
             return run
-        sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def _measured(api: Api, eval_id: str, run: Any, prepared: Prepared, model: str) -> Measured:
@@ -229,12 +223,14 @@ def _measured(api: Api, eval_id: str, run: Any, prepared: Prepared, model: str) 
         label = prepared.test[item.datasource_item_id].label
         hits[item.datasource_item_id] = prompts.read_label(answer or "", prepared.table.labels) == label
     used = run.per_model_usage
+    # wall time with requests in flight: waiting for the run to begin is not the model's doing
+    seconds = float(run.model_extra["cost"]["occupied_seconds"])
     tokens = Tokens(
         prompt=sum(usage.prompt_tokens for usage in used),
         cached=sum(usage.cached_tokens for usage in used),
         completion=sum(usage.completion_tokens for usage in used),
     )
-    return Measured(model=model, correct=tuple(hits), seconds=0.0, exact=exact, errored=errored, tokens=tokens)
+    return Measured(model=model, correct=tuple(hits), seconds=seconds, exact=exact, errored=errored, tokens=tokens)
 
 
 def rivals(api: Api, prepared: Prepared, results: Results, screen: Screen) -> None:
@@ -305,9 +301,7 @@ def questions(rows: Sequence[Row]) -> list[Row]:
     return chosen if len(chosen) == 4 else list(rows[:4])
 
 
-def parity(
-    api: Api, model: str, seconds: float = 60.0, sleep: Callable[[float], None] = time.sleep
-) -> dict[str, Any] | None:
+def parity(api: Api, model: str, seconds: float = 60.0) -> dict[str, Any] | None:
     """The report on whether the served model answers as the trained one did; None if there is none yet."""
     deadline = time.monotonic() + seconds
     while True:
@@ -315,14 +309,15 @@ def parity(
         found = next((entry["report"] for entry in reports if entry["kind"] == "parity"), None)
         if found is not None or time.monotonic() > deadline:
             return found
-        sleep(POLL_SECONDS)
+        time.sleep(POLL_SECONDS)
 
 
 def compare(api: Api, results: Results) -> dict[str, Any]:
     """The platform's own paired comparison of the best prompt and the tuned model."""
     prompt: Arm = "base" if best(("base", "few_shot"), results.hits) == "base" else "few_shot"
     query = f"run_a={results.runs[prompt]}&run_b={results.runs['tuned']}"
-    return api.get(f"/api/evals/{results.eval_id}/compare?{query}")
+    found = api.get(f"/api/evals/{results.eval_id}/compare?{query}")
+    return {name: value for name, value in found["overall"].items() if name != "flipped"}
 
 
 def _say_result(key: ContenderKey, measured: Measured, screen: Screen) -> None:

@@ -39,6 +39,15 @@ def about_prompts(report: Report) -> str:
     return text(report, key, prompt=text(report, report.verdict.prompt), gap=gap_of(report, found, sign))
 
 
+def about_parity(report: Report, parity: dict[str, Any]) -> str:
+    """How many answers of the deployed version equal the trained checkpoint's."""
+    found = parity["agreement"]
+    same = found["n"] - parity["differing_total"]
+    low, high = percent(found["interval"]["low"]), percent(found["interval"]["high"])
+    said = text(report, "parity_same", same=same, n=found["n"], share=percent(found["value"]), low=low, high=high)
+    return f"{said} {text(report, 'parity_errored', n=parity['errored'])}" if parity["errored"] else said
+
+
 def caveats(report: Report) -> list[str]:
     rivals = [one for one in report.contenders if one.key in CHEAP]
     said = [text(report, "several", count=len(rivals))] if len(rivals) > 1 else []
