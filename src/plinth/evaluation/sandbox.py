@@ -116,7 +116,7 @@ class _Child:
             raise SandboxUnavailable(reason=str(answer["refused"])[:200])
         if "broken" in answer:
             raise InvalidGrader(name="python", reason=str(answer["broken"])[:400])
-        if answer != {"ready": True}:
+        if answer.get("ready") is not True:
             raise InvalidGrader(name="python", reason="the source wrote to the sandbox's protocol.")
 
     def grade(self, sample: dict[str, Any], item: dict[str, Any]) -> float:
@@ -174,7 +174,7 @@ class _Child:
             raise _ChildDied("its process ended (out of memory, out of CPU time, or a crash).")
         try:
             answer = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             answer = None
         if not line.endswith(b"\n") or not isinstance(answer, dict):
             raise _ChildDied("it wrote to the sandbox's protocol.")
