@@ -7,7 +7,7 @@ endpoints fit as they are.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -30,7 +30,7 @@ class PublicModel(Protocol):
 
 class Endpoint(Protocol):
     """Where a model answers. Exactly one of `socket_path` and `url` (with its `/v1`) is set once it
-    is ready. `capabilities` holds `stream` for models that generate and `embed` for models that embed;
+    is ready. `adapter`, `adapters` and `target` are for `Translate`. `capabilities` holds `stream` for models that generate and `embed` for models that embed;
     empty: not known. `state` is `ready`, `failed` (then `reason` says why), or anything else: not yet."""
 
     @property
@@ -44,7 +44,11 @@ class Endpoint(Protocol):
     @property
     def key(self) -> str | None: ...
     @property
-    def adapter(self) -> Any: ...
+    def adapter(self) -> str | None: ...
+    @property
+    def adapters(self) -> Sequence[str]: ...
+    @property
+    def target(self) -> str | None: ...
     @property
     def engine(self) -> str: ...
     @property
@@ -117,7 +121,9 @@ class MemoryEndpoint:
     socket_path: str | None = None
     url: str | None = None
     key: str | None = None
-    adapter: Any = None
+    adapter: str | None = None
+    adapters: tuple[str, ...] = ()
+    target: str | None = None
     engine: str = "twin"
     capabilities: frozenset[str] = frozenset()
     state: str = "ready"
