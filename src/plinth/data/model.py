@@ -23,6 +23,7 @@ TEXT_PURPOSES = frozenset({"fine-tune", "evals"})
 EXPIRY_SECONDS = (3600, 30 * 24 * 3600)
 BATCH_EXPIRY_SECONDS = 30 * 24 * 3600
 EVERYTHING = {"train": 1.0}
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 
 
 class UploadStatus(StrEnum):
@@ -205,7 +206,7 @@ class Dataset:
 
 def stable_json(value: Any) -> str:
     """The same text for equal values, whatever the order of their keys."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODER.encode(value)
 
 
 def content_hash(digest: str, splits: SplitRule) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,11 +47,10 @@ def blob_folder(tmp_path: Path) -> Path:
     return tmp_path / "blobs"
 
 
-@pytest.fixture
-def platform(db: Database, clock: FixedClock, blob_folder: Path) -> Iterator[Platform]:
-    service = DataService(FolderBlobs(blob_folder), clock, SMALL)
-    caller = Caller()
-    app = FastAPI()
+@contextmanager
+def serving(db: Database, clock: FixedClock, folder: Path, settings: DataSettings = SMALL) -> Iterator[Platform]:
+    """A server in a thread on a free port."""
+    service, caller, app = DataService(FolderBlobs(folder), clock, settings), Caller(), FastAPI()
     http.install(app)
     app.include_router(router(db, service, caller.guard))
     listener = socket.create_server(("127.0.0.1", 0))
@@ -60,7 +60,15 @@ def platform(db: Database, clock: FixedClock, blob_folder: Path) -> Iterator[Pla
     thread.start()
     url = f"http://127.0.0.1:{port}"
     with OpenAI(base_url=f"{url}/v1", api_key="sk-proj-test", max_retries=0) as client:
-        yield Platform(url, port, client, caller, service, db, clock, blob_folder)
-    server.should_exit = True
-    thread.join()
-    listener.close()
+        try:
+            yield Platform(url, port, client, caller, service, db, clock, folder)
+        finally:
+            server.should_exit = True
+            thread.join()
+            listener.close()
+
+
+@pytest.fixture
+def platform(db: Database, clock: FixedClock, blob_folder: Path) -> Iterator[Platform]:
+    with serving(db, clock, blob_folder) as platform:
+        yield platform

@@ -6,6 +6,9 @@ import errno
 import io
 import socket
 import time
+import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -16,7 +19,7 @@ from plinth.adapters.blobs import folder as folder_module
 from plinth.kit.blobs import put_bytes
 from support import actor
 
-from .conftest import SMALL, Platform
+from .conftest import SMALL, Platform, serving
 
 CHAT = b'{"messages":[{"role":"user","content":"hi"},{"role":"assistant","content":"hello"}]}\n'
 
@@ -232,3 +235,40 @@ def test_reading_needs_permission(platform: Platform) -> None:
     with pytest.raises(openai.PermissionDeniedError):
         platform.client.files.create(file=("a.txt", b"x"), purpose="user_data")
     assert list(platform.client.files.list()) == []
+
+
+def test_the_body_is_never_in_memory_as_a_whole(platform: Platform) -> None:
+    size = 32 << 20
+
+    def body() -> Iterator[bytes]:
+        yield HALF
+        for _ in range(size // 65_536 - 8):
+            yield bytes(65_536)
+        yield b"\r\n--b--\r\n"
+
+    large = SMALL.model_copy(update={"max_file_bytes": size})
+    with serving(platform.db, platform.clock, platform.folder, large) as roomy:
+        headers = {"content-type": "multipart/form-data; boundary=b"}
+        tracemalloc.start()
+        try:
+            answer = httpx.post(f"{roomy.url}/v1/files", content=body(), headers=headers, timeout=60)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert answer.status_code == 200
+    assert answer.json()["bytes"] > size - (1 << 20)
+    assert peak < 12 << 20
+
+
+def test_many_clients_with_the_same_content_lose_nothing(platform: Platform) -> None:
+    files = platform.client.files
+
+    def come_and_go(number: int) -> None:
+        for _ in range(6):
+            made = files.create(file=(f"{number}.txt", b"shared"), purpose="user_data")
+            assert files.content(made.id).content == b"shared"
+            files.delete(made.id)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(come_and_go, range(4)))
+    assert platform.stored() == []

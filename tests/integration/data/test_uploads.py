@@ -10,11 +10,10 @@ import httpx
 import openai
 import pytest
 
-from plinth.adapters.blobs.folder import FolderBlobs
-from plinth.data import DataService
+from plinth.kit.db import Database
 from support import actor
 
-from .conftest import SMALL, Platform
+from .conftest import SMALL, Platform, serving
 
 
 def begin(platform: Platform, size: int, **more: object) -> str:
@@ -55,18 +54,18 @@ def test_parts_in_any_order_and_over_a_restart(platform: Platform) -> None:
     last = platform.client.uploads.parts.create(upload, data=b"ccc")
     first = platform.client.uploads.parts.create(upload, data=b"aaa")
     assert (last.object, last.upload_id) == ("upload.part", upload)
-    # a new process: nothing but the database and the folder is left
-    reborn = DataService(FolderBlobs(platform.folder), platform.clock, SMALL)
-    vars(platform.service).update(vars(reborn))
-    listed = listed_parts(platform, upload)
-    assert [part["id"] for part in listed] == [last.id, first.id]
-    assert listed[1]["bytes"] == 3
-    assert listed[1]["sha256"] == hashlib.sha256(b"aaa").hexdigest()
-    middle = platform.client.uploads.parts.create(upload, data=b"bbb")
-    done = platform.client.uploads.complete(upload, part_ids=[first.id, middle.id, last.id])
-    assert done.file is not None
-    assert platform.client.files.content(done.file.id).content == b"aaabbbccc"
-    assert listed_parts(platform, upload) == []
+    # nothing but the database and the folder is carried over
+    with serving(Database(platform.db.url), platform.clock, platform.folder) as reborn:
+        listed = listed_parts(reborn, upload)
+        assert [part["id"] for part in listed] == [last.id, first.id]
+        assert listed[1]["bytes"] == 3
+        assert listed[1]["sha256"] == hashlib.sha256(b"aaa").hexdigest()
+        middle = reborn.client.uploads.parts.create(upload, data=b"bbb")
+        done = reborn.client.uploads.complete(upload, part_ids=[first.id, middle.id, last.id])
+        assert done.file is not None
+        assert reborn.client.files.content(done.file.id).content == b"aaabbbccc"
+        assert listed_parts(reborn, upload) == []
+        reborn.db.close()
 
 
 def test_completing_again_gives_the_same_file(platform: Platform) -> None:

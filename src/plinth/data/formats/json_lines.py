@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 from plinth.data.errors import RowError
 from plinth.data.formats.lines import read_lines
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 @dataclass(frozen=True)
 class JsonLine:
@@ -29,7 +31,7 @@ def read_objects(source: BinaryIO, max_bytes: int) -> Iterator[JsonLine | RowErr
 
 def encode_object(value: Any) -> str:
     """One line with its terminator, keys in the order they came."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
+    return _ENCODER.encode(value) + "\n"
 
 
 def _parse(text: str, number: int) -> JsonLine | RowError:
