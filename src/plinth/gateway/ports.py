@@ -30,8 +30,11 @@ class PublicModel(Protocol):
 
 class Endpoint(Protocol):
     """Where a model answers. Exactly one of `socket_path` and `url` (with its `/v1`) is set once it
-    is ready. `adapter`, `adapters` and `target` are for `Translate`. `capabilities` holds `stream` for models that generate and `embed` for models that embed;
-    empty: not known. `state` is `ready`, `failed` (then `reason` says why), or anything else: not yet."""
+    is ready. `state` is `ready`, `failed` (then `reason` says why), or anything else: not yet.
+
+    `capabilities` holds `stream` for models that generate and `embed` for models that embed; empty
+    means not known. `adapter`, `adapters` and `target` are for `Translate`.
+    """
 
     @property
     def model_id(self) -> str: ...
