@@ -219,14 +219,31 @@ def test_no_permission_is_hopeless(status: int, server: FakeServer, adapter: Htt
         adapter.complete("proj_a", question("a"))
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [b"", b"[]", b"{}", b'{"choices": []}', b'{"choices": [3]}', b"<html>", b"[" * 100_000, b'{"choices": null}'],
-)
+STRANGE = [
+    b"", b"[]", b"{}", b"<html>", b"[" * 100_000, b'{"choices": []}', b'{"choices": [3]}', b'{"choices": null}',
+    b'{"choices": {"0": {}}}', b'{"choices": [{"message": 3}]}', b'{"choices": [{"message": {"content": 3}}]}',
+]  # fmt: skip
+STRANGE_VECTORS = [b'{"data": 3}', b'{"data": [{}]}', b'{"data": [{"index": 0, "embedding": ["x"]}]}', b'{"data": [3]}']
+
+
+@pytest.mark.parametrize("answer", STRANGE)
 def test_a_strange_answer_is_a_failure(answer: bytes, server: FakeServer, adapter: HttpCompleter) -> None:
     server.replace = answer
     with pytest.raises(CompletionFailed):
         adapter.complete("proj_a", question("a"))
+
+
+@pytest.mark.parametrize("answer", [*STRANGE, *STRANGE_VECTORS])
+def test_strange_embeddings_are_a_failure(answer: bytes, server: FakeServer, adapter: HttpCompleter) -> None:
+    server.replace = answer
+    with pytest.raises(CompletionFailed):
+        adapter.embed("proj_a", "embedder", ["a"])
+
+
+def test_strange_usage_counts_nothing(server: FakeServer, adapter: HttpCompleter) -> None:
+    usage = {"prompt_tokens": "many", "completion_tokens": -1, "prompt_tokens_details": {"cached_tokens": 3}}
+    server.replace = json.dumps({"choices": [{"message": {"content": "x"}}], "usage": usage}).encode()
+    assert adapter.complete("proj_a", question("a")).usage == Usage(0, 0, 3)
 
 
 def test_half_a_surrogate_pair_becomes_a_question_mark(server: FakeServer, adapter: HttpCompleter) -> None:

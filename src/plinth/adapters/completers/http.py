@@ -66,22 +66,26 @@ class HttpCompleter:
     def complete(self, project_id: str, question: Question) -> Answer:
         body = {**question.sampling, "model": question.model, "messages": list(question.messages)}
         found, seconds = self._post("/v1/chat/completions", project_id, question.model, body)
-        choices = found.get("choices")
-        if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        choices = _objects(found.get("choices"))
+        message = choices[0].get("message") if choices else None
+        if not isinstance(message, dict):
             raise CompletionFailed(model=question.model, reason="the answer has no choices.")
-        message = choices[0].get("message") or {}
-        text, usage = message.get("content") or "", found.get("usage") or {}
-        return Answer(str(text), str(choices[0].get("finish_reason") or ""), choices, _usage(usage), seconds)
+        text, reason = message.get("content"), choices[0].get("finish_reason")
+        if text is not None and not isinstance(text, str):
+            raise CompletionFailed(model=question.model, reason="the answer's content is not text.")
+        return Answer(text or "", str(reason or ""), choices, _usage(found), seconds)
 
     def embed(self, project_id: str, model: str, texts: Sequence[str]) -> Embeddings:
         body = {"model": model, "input": list(texts), "encoding_format": "float"}
         found, _ = self._post("/v1/embeddings", project_id, model, body)
-        entries = found.get("data")
-        if not isinstance(entries, list) or len(entries) != len(texts):
+        try:
+            ordered = sorted(found["data"], key=lambda entry: int(entry["index"]))
+            vectors = [[float(value) for value in entry["embedding"]] for entry in ordered]
+        except (KeyError, TypeError, ValueError):
+            vectors = []
+        if len(vectors) != len(texts) or not vectors:
             raise CompletionFailed(model=model, reason="the embeddings do not match the texts.")
-        ordered = sorted(entries, key=lambda entry: int(entry["index"]))
-        vectors = [[float(value) for value in entry["embedding"]] for entry in ordered]
-        return Embeddings(vectors, _usage(found.get("usage") or {}))
+        return Embeddings(vectors, _usage(found))
 
     def close(self) -> None:
         self._client.close()
@@ -157,10 +161,16 @@ def _pause(attempt: int, retry_after: str | None) -> float:
     return min(8.0, 0.5 * 2.0**attempt) * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, not a secret
 
 
-def _usage(given: Mapping[str, Any]) -> Usage:
-    details = given.get("prompt_tokens_details") or {}
-    return Usage(
-        prompt_tokens=int(given.get("prompt_tokens") or 0),
-        completion_tokens=int(given.get("completion_tokens") or 0),
-        cached_tokens=int(details.get("cached_tokens") or 0),
-    )
+def _objects(value: Any) -> list[dict[str, Any]]:
+    """The value if it is a list of JSON objects, else an empty list."""
+    return value if isinstance(value, list) and all(isinstance(entry, dict) for entry in value) else []
+
+
+def _usage(found: Mapping[str, Any]) -> Usage:
+    """The answer's token counts; what is missing or no number counts as 0."""
+    given = found.get("usage")
+    usage = given if isinstance(given, dict) else {}
+    details = usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else 0
+    counts = (usage.get("prompt_tokens"), usage.get("completion_tokens"), cached)
+    return Usage(*(count if isinstance(count, int) and count >= 0 else 0 for count in counts))
