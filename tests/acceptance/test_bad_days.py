@@ -42,7 +42,7 @@ def tune(client: OpenAI, file_id: str, model: str = "smollm2-135m-instruct", **m
 
 def test_wrong_key(platform: Installation) -> None:
     for key in ("sk-proj-wrong", "nonsense", "sk-admin-x"):
-        client = OpenAI(base_url=f"{platform.url}/v1", api_key=key, max_retries=0)
+        client = platform.client(api_key=key)
         expect(openai.AuthenticationError, "invalid_api_key", client.models.list)
         expect(
             openai.AuthenticationError,
@@ -57,8 +57,9 @@ def test_nothing_answers_without_a_key_except_health(platform: Installation) -> 
     for path in ("/v1/models", "/v1/files", "/api/deployments", "/openapi.json", "/metrics", "/nothing", "/v1/evals"):
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(platform.url + path)
-        assert caught.value.code == 401, path
-        assert json.load(caught.value)["error"]["code"] == "invalid_api_key"
+        with caught.value as answer:
+            assert answer.code == 401, path
+            assert json.load(answer)["error"]["code"] == "invalid_api_key"
     with urllib.request.urlopen(f"{platform.url}/health") as answer:
         assert answer.status == 200
 
@@ -117,13 +118,11 @@ def test_chat(platform: Installation) -> None:
 def test_another_projects_ids_do_not_exist(platform: Installation) -> None:
     ours = platform.client()
     file = upload(ours, sdk_loop.jsonl(sdk_loop.rows()))
-    admin = OpenAI(
-        base_url=f"{platform.url}/v1", api_key="unused", admin_api_key=platform.keys["admin_key"], max_retries=0
-    )
+    admin = platform.client(admin_api_key=platform.keys["admin_key"])
     project = admin.admin.organization.projects.create(name="other")
     account = admin.admin.organization.projects.service_accounts.create(project.id, name="bot")
     assert account.api_key is not None
-    theirs = OpenAI(base_url=f"{platform.url}/v1", api_key=account.api_key.value, max_retries=0)
+    theirs = platform.client(api_key=account.api_key.value)
     expect(openai.NotFoundError, "not_found", lambda: theirs.files.retrieve(file.id))
     expect(openai.NotFoundError, "not_found", lambda: theirs.files.delete(file.id))
     expect(openai.NotFoundError, "not_found", lambda: tune(theirs, file.id))

@@ -47,7 +47,7 @@ def step_reports(client: OpenAI, job_id: str) -> Counter[int]:
 
 
 def finish(platform: Installation, job_id: str) -> Any:
-    client = platform.client()
+    client = platform.client(max_retries=5)
     wait_for(lambda: client.fine_tuning.jobs.retrieve(job_id).status in ENDED, 600, "the end of the job")
     job = client.fine_tuning.jobs.retrieve(job_id)
     assert job.status == "succeeded", (job.error, platform.logs())
@@ -57,7 +57,7 @@ def finish(platform: Installation, job_id: str) -> Any:
 def adapter_digests(client: OpenAI, model: str) -> dict[str, str]:
     version: Any = client.get(f"{str(client.base_url).removesuffix('/v1/')}/api/versions/{model}", cast_to=object)
     return {
-        file["path"]: file["digest"]
+        file["path"]: file["sha256"]
         for artefact in version["artefacts"]
         for file in artefact["files"]
         if "adapter" in artefact["kind"]
@@ -68,7 +68,7 @@ def adapter_digests(client: OpenAI, model: str) -> dict[str, str]:
 def test_a_job_survives_the_death_of_every_process(own_platform: Installation) -> None:
     platform = own_platform
     platform.start()
-    client = platform.client()
+    client = platform.client(max_retries=5)
     file = client.files.create(file=("rows.jsonl", io.BytesIO(sdk_loop.jsonl(sdk_loop.rows()))), purpose="fine-tune")
     undisturbed = finish(platform, start_job(client, file.id).id)
     expected = adapter_digests(client, undisturbed.fine_tuned_model)
@@ -96,7 +96,7 @@ def test_a_job_survives_the_death_of_every_process(own_platform: Installation) -
 def test_a_killed_engine_comes_back_and_others_notice_little(own_platform: Installation) -> None:
     platform = own_platform
     platform.start()
-    client = OpenAI(base_url=f"{platform.url}/v1", api_key=platform.keys["project_key"], max_retries=4)
+    client = platform.client(max_retries=4)
     ask = [{"role": "user", "content": "Say hello"}]
 
     def answer() -> str:

@@ -13,7 +13,7 @@ from plinth.kit import i18n
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-def say(key: str, **fields: Any) -> str:
+def say(key: str, /, **fields: Any) -> str:
     """A text of the `cli` table in the terminal's language."""
     return i18n.text("cli", key, i18n.from_environment(), **fields)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import IO, Any
 
 MODULES = {"api": "plinth.api", "gateway": "plinth.api.dataplane", "worker": "plinth.worker"}
-STOP_SECONDS = {"gateway": 30.0, "worker": 20.0, "api": 10.0}
+STOP_SECONDS = {"gateway": 35.0, "worker": 20.0, "api": 10.0}
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STEADY_SECONDS = 30.0
 PR_SET_PDEATHSIG = 1
@@ -66,7 +67,7 @@ class Child:
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
+            self.process = subprocess.Popen(  # noqa: S603 (our own modules, no shell)
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -152,12 +153,12 @@ class Supervisor:
 
 
 def wait_until_ready(url: str, seconds: float) -> bool:
-    """True as soon as `GET url` answers 200."""
+    """True as soon as `GET url` answers that everything is up."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         with contextlib.suppress(urllib.error.URLError, OSError):
             with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 (our own http:// address)
-                if answer.status == 200:
+                if json.load(answer).get("status") == "ok":
                     return True
         time.sleep(0.05)
     return False

@@ -51,7 +51,7 @@ def _table(language: str, name: str) -> dict[str, str]:
     return merged
 
 
-def text(table: str, key: str, language: str, **fields: Any) -> str:
+def text(table: str, key: str, language: str, /, **fields: Any) -> str:
     """The text `key` of the table in that language, falling back to English, then the key."""
     template = _table(language, table).get(key) or _table("en", table).get(key) or key
     return template.format(**fields)
