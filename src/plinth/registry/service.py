@@ -77,6 +77,10 @@ class RegistryService:
             raise NotFound(what="model version", id=id)
         return found
 
+    def refers_to(self, session: Session, digest: str) -> bool:
+        """Whether the blob with this digest belongs to a live version, so that nobody deletes it."""
+        return store.refers_to(session, digest)
+
     def versions(self, session: Session, project_id: str, after: str | None, limit: int) -> list[ModelVersion]:
         """Up to `limit + 1` live versions of the project's own, oldest first."""
         return store.versions_of(session, project_id, after, limit + 1)

@@ -14,7 +14,9 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     UniqueConstraint,
+    cast,
     delete,
     insert,
     select,
@@ -253,3 +255,11 @@ def _version(row: Row[Any]) -> ModelVersion:
         Artefact(ArtefactKind(a["kind"]), tuple(ArtefactFile(**f) for f in a["files"])) for a in row.artefacts
     )
     return ModelVersion(**{name: getattr(row, name) for name in _COLUMNS}, artefacts=artefacts)
+
+
+def refers_to(session: Session, digest: str) -> bool:
+    """Whether a live version has a file with this digest."""
+    found = select(versions.c.id).where(
+        versions.c.deleted_at.is_(None), cast(versions.c.artefacts, Text).contains(digest, autoescape=True)
+    )
+    return session.execute(found.limit(1)).first() is not None

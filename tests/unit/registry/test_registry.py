@@ -99,6 +99,15 @@ def test_registering_the_same_job_twice_gives_one_version(db: Database, service:
         assert [v.id for v in service.versions(session, "proj_a", final, 10)] == [checkpoint]
 
 
+def test_artefacts_of_live_versions_hold_their_blobs(db: Database, service: RegistryService) -> None:
+    id = register(db, service)
+    with db.write() as session:
+        assert service.refers_to(session, "a" * 64)
+        assert not service.refers_to(session, "b" * 64)
+        service.delete(session, actor(), id)
+        assert not service.refers_to(session, "a" * 64)
+
+
 def test_a_version_needs_a_known_base_and_parent(db: Database, service: RegistryService) -> None:
     with pytest.raises(NotFound):
         register(db, service, base_id="unknown")
