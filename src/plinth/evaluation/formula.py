@@ -27,7 +27,7 @@ FUNCTIONS: dict[str, tuple[int, Callable[..., float]]] = {
     "sqrt": (1, math.sqrt),
 }
 
-_TOKEN = re.compile(r"\s*(?:(\d+(?:\.\d*)?(?:[eE][+-]?\d{1,3})?|\.\d+)|([^\W\d]\w*)|(\*\*|[-+*/^(),]))")
+_TOKEN = re.compile(r"\s*(?:([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]+)|([^\W\d]\w*)|(\*\*|[-+*/^(),]))")
 
 Node = Callable[[Mapping[str, float]], float]
 
@@ -110,10 +110,10 @@ class _Parser:
             node = self.sum(depth + 1)
             self._expect(")")
             return node
-        if token[0].isdigit() or token[0] == ".":
+        if token[0] in "0123456789.":
             number = float(token)
             return lambda values: number
-        if not (token[0].isalpha() or token[0] == "_"):
+        if not token.isidentifier():
             raise self.error(f"'{token}' was not expected.")
         if self.peek() == "(":
             return self._call(token, depth)

@@ -68,8 +68,9 @@ def _evals(routes: APIRouter, db: Database, service: EvaluationService, guard: G
 
     @routes.post("/v1/evals", tags=tags, status_code=201)
     def create_eval(body: EvalCreate, actor: Actor = write) -> EvalObject:
+        draft = service.draft_eval(owner(actor), body.name, body.model_dump())
         with db.write() as session:
-            return EvalObject.of(service.create_eval(session, owner(actor), body.name, body.model_dump()))
+            return EvalObject.of(service.create_eval(session, draft))
 
     @routes.get("/v1/evals", tags=tags)
     def list_evals(

@@ -25,27 +25,30 @@ from plinth.evaluation.errors import InvalidGrader, SandboxUnavailable, ScriptFa
 CHILD = Path(__file__).with_name("sandbox_child.py")
 MAX_REPLY_BYTES = 8192
 MAX_REQUEST_BYTES = 4 << 20
-START_SECONDS = 30.0
+START_SECONDS = 15.0
 DEATHS_BEFORE_GIVING_UP = 3
 
 
 @dataclass(frozen=True)
 class Limits:
-    """`item_seconds` is wall time for one item; `cpu_seconds` is CPU time for one child."""
+    """`item_seconds` is wall time for one item; `cpu_seconds` is CPU time for one child; at most
+    `children` of one `PythonSandbox` live at once, more wait."""
 
     item_seconds: float = 5.0
     cpu_seconds: int = 60
     memory_bytes: int = 512 << 20
+    children: int = 4
 
 
 Case = tuple[dict[str, Any], dict[str, Any]]
 
 
 class PythonSandbox:
-    """Stateless: each call starts and ends its own children. Thread-safe."""
+    """Each call starts and ends its own children. Thread-safe."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
+        self._places = threading.BoundedSemaphore(self._limits.children)
 
     def check(self, source: str) -> None:
         """Compile and load the source inside the sandbox.
@@ -76,12 +79,13 @@ class PythonSandbox:
 
     @contextmanager
     def _child(self, source: str) -> Iterator[_Child]:
-        child = _Child(self._limits)
-        try:
-            child.load(source)
-            yield child
-        finally:
-            child.close()
+        with self._places:
+            child = _Child(self._limits)
+            try:
+                child.load(source)
+                yield child
+            finally:
+                child.close()
 
 
 class _ChildDied(Exception):

@@ -64,27 +64,32 @@ class EvaluationService:
 
     # evals
 
-    def create_eval(self, session: Session, project_id: str, name: str | None, draft: Mapping[str, Any]) -> Eval:
-        """Args: `draft` holds data_source_config, testing_criteria, metadata in wire form.
+    def draft_eval(self, project_id: str, name: str | None, given: Mapping[str, Any]) -> Eval:
+        """Check an eval without storing it. Needs no session: loading python graders in the sandbox takes
+        a moment, and no transaction should wait for it.
 
+        Args: `given` holds data_source_config, testing_criteria, metadata in wire form.
         Raises `UnsupportedSource`, `InvalidItemSchema`, `InvalidGrader` and its kin, `SandboxUnavailable`.
         """
-        schema, with_sample = self._data_source_config(draft["data_source_config"])
-        criteria = [specs.dump(spec) for spec in self._criteria(draft["testing_criteria"], schema, with_sample)]
+        schema, with_sample = self._data_source_config(given["data_source_config"])
+        criteria = [specs.dump(spec) for spec in self._criteria(given["testing_criteria"], schema, with_sample)]
         now, id = self._clock.unix(), new_id("eval_")
-        entry = Eval(
+        return Eval(
             id=id,
             project_id=project_id,
             name=name or id,
             item_schema=schema,
             include_sample_schema=with_sample,
             testing_criteria=criteria,
-            metadata=draft.get("metadata"),
+            metadata=given.get("metadata"),
             created_at=now,
             updated_at=now,
         )
-        store.insert_eval(session, entry)
-        return entry
+
+    def create_eval(self, session: Session, draft: Eval) -> Eval:
+        """Store what `draft_eval` made."""
+        store.insert_eval(session, draft)
+        return draft
 
     def eval(self, session: Session, project_id: str, eval_id: str) -> Eval:
         """Raises `NotFound`."""

@@ -26,8 +26,8 @@ class EvaluationSettings(Section):
     """The model behind the `cosine` metric when a grader names none; empty refuses such graders."""
     request_timeout_seconds: float = Field(600.0, gt=0)
     """How long one answer may take."""
-    request_attempts: int = Field(6, ge=1, le=20)
-    """Tries of one request while the server answers 429 or 503 or the connection breaks."""
+    request_attempts: int = Field(20, ge=1, le=100)
+    """Tries of one request while the server answers 429 or 503 or the connection breaks; 20 is about two minutes."""
     machine_price_per_hour: int = Field(0, ge=0)
     """What one hour of the machine costs, in minor units (fen, cents) of `currency`; 0 is unknown."""
     currency: str = Field("CNY", pattern="^[A-Z]{3}$")

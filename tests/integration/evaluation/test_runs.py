@@ -34,9 +34,10 @@ def make_run(site: Site, rows: int, *criteria: dict[str, Any], model: str = "m")
         "input_messages": {"type": "template", "template": [{"role": "user", "content": "{{ item.n }}"}]},
         "source": {"type": "file_content", "content": content},
     }
+    given = {"data_source_config": config, "testing_criteria": list(criteria) or [EXACT]}
+    draft = site.service.draft_eval("proj_a", "e", given)
     with site.db.write() as session:
-        draft = {"data_source_config": config, "testing_criteria": list(criteria) or [EXACT]}
-        made = site.service.create_eval(session, "proj_a", "e", draft)
+        made = site.service.create_eval(session, draft)
     with site.db.read() as session:
         plan = site.service.plan_run(session, "proj_a", made.id, {"data_source": source})
     with site.db.write() as session:

@@ -246,10 +246,11 @@ def test_the_child_ends_with_its_parent() -> None:
     process.stdout.close()
 
 
-def test_many_at_once() -> None:
+def test_many_at_once_wait_for_a_place() -> None:
     results: list[object] = []
+    alive = PythonSandbox(Limits(children=1))
     threads = [
-        threading.Thread(target=lambda n=n: results.append(QUICK.grade(body("return item['n']"), [({}, {"n": n})])))
+        threading.Thread(target=lambda n=n: results.append(alive.grade(body("return item['n']"), [({}, {"n": n})])))
         for n in range(4)
     ]
     for thread in threads:

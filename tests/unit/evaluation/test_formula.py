@@ -34,7 +34,7 @@ def test_arithmetic(text: str, value: float) -> None:
     "text",
     [
         "", "a +", "(a", "a b", "__import__('os')", "a.b", "a if b else 1", "open(a)", "min(a)", "abs(a, b)", "a[0]",
-        "lambda: 1", "'x'", "a == b", "1 +* 2", "(" * 100 + "a" + ")" * 100, "-" * 100 + "a", "a" * 2000,
+        "lambda: 1", "'x'", "a == b", "1 +* 2", "²", "３", "(" * 100 + "a" + ")" * 100, "-" * 100 + "a", "a" * 2000,
     ],
 )  # fmt: skip
 def test_anything_else_is_refused(text: str) -> None:
