@@ -26,6 +26,7 @@ from plinth.serving import EngineFailed, EngineHandle, EngineSpec, Health, Healt
 from plinth.serving.ports import Record
 
 PROBE_SECONDS = 3.0
+REAP_SECONDS = 2.0
 MAX_REPLY_BYTES = 1 << 20
 _OWNED = ("json", "sock", "log", "failed")
 
@@ -122,10 +123,13 @@ class ChildEngine:
             raise EngineFailed(reason=f"its process could not be made ({error}).") from error
 
     def _alive(self, handle: EngineHandle) -> bool:
+        if start_time(handle.pid) == handle.started:
+            return True
         child = self._children.get(handle.pid)
-        if child is not None and child.poll() is not None:
-            return False
-        return start_time(handle.pid) == handle.started
+        if child is not None and child.returncode is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its other threads are still ending
+                child.wait(REAP_SECONDS)
+        return False
 
     def _post_mortem(self, handle: EngineHandle) -> Health:
         try:
