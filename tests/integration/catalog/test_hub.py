@@ -96,7 +96,7 @@ def hub() -> Iterator[FakeHub]:
             if self.command == "GET":
                 self.wfile.write(body)
 
-        do_HEAD = do_GET
+        do_HEAD = do_GET  # noqa: N815 the name that http.server calls
 
         def log_message(self, *_arguments: Any) -> None:
             pass
@@ -116,7 +116,9 @@ def files(tmp_path: Path, url: str, **limits: Any) -> ModelFiles:
 
 
 def source(**changes: Any) -> HubSource:
-    return HubSource(**{"hub": "huggingface", "repository": REPOSITORY, "revision": "main", "format": "huggingface"} | changes)
+    return HubSource(
+        **{"hub": "huggingface", "repository": REPOSITORY, "revision": "main", "format": "huggingface"} | changes
+    )
 
 
 def entry(where: HubSource, sha256: str) -> BaseModel:

@@ -321,11 +321,8 @@ def serve(app: App, path: Path) -> None:
         timeout_keep_alive=75,
         timeout_graceful_shutdown=20,
     )
-    listener = bind(path)
-    try:
-        uvicorn.Server(config).run(sockets=[listener])
-    finally:
-        path.unlink(missing_ok=True)
+    # uvicorn ends by raising the signal again, so the socket file stays; the next `bind` replaces it
+    uvicorn.Server(config).run(sockets=[bind(path)])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ name always holds finished files, whoever was killed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
@@ -19,6 +20,9 @@ from pathlib import Path
 from typing import Any
 
 MANIFEST = "manifest.json"
+
+_parent = 1
+"""The file descriptor of standard output."""
 
 
 def report(progress: float) -> None:
@@ -56,12 +60,13 @@ class Unreachable(Exception):
 
 
 def run(main: Callable[[], None]) -> None:
-    """Run a child program and turn its failure into one line for the parent."""
+    """Run a child program and turn its failure into one line for the parent. Whatever libraries
+    print goes to standard error: standard output is the line to the parent."""
+    sys.stdout = sys.stderr
     try:
         main()
     except Exception as error:  # the process ends here: the parent gets one line, the log the rest
         _say({"error": f"{type(error).__name__}: {error}"[:1000], "kind": _kind(error)})
-        sys.stdout.flush()
         raise SystemExit(1) from error
 
 
@@ -81,11 +86,8 @@ def _kind(error: BaseException) -> str:
 
 
 def _say(line: dict[str, Any]) -> None:
-    try:
-        print(json.dumps(line), flush=True)
-    except BrokenPipeError:
-        # the parent died; the work is still worth finishing, so only the talking stops
-        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 lives as long as the process
+    with contextlib.suppress(BrokenPipeError):  # the parent died; the work is still worth finishing
+        os.write(_parent, json.dumps(line).encode() + b"\n")
 
 
 def _fsync_folder(path: Path) -> None:

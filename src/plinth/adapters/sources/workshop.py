@@ -153,12 +153,7 @@ class Child:
         assert self._process.stdout is not None
         with self._process.stdout as output:
             for text in output:
-                try:
-                    line = json.loads(text)
-                except ValueError:
-                    continue  # a library printed something of its own
-                if isinstance(line, dict):
-                    yield line
+                yield json.loads(text)
 
 
 def is_complete(folder: Path) -> bool:
