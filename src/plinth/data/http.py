@@ -286,7 +286,7 @@ async def _receive(request: Request, intake: Intake, field: str) -> Form:
     except ClientDisconnect:
         raise UploadTruncated from None
     except PlinthError:
-        await _drain(body, limit)
+        await _drain(body, 2 * limit)
         raise
 
 

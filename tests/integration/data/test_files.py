@@ -188,6 +188,21 @@ def wait_until(condition: object, seconds: float = 10) -> None:
         time.sleep(0.01)
 
 
+def test_a_client_that_sends_everything_before_it_reads_gets_the_refusal(platform: Platform) -> None:
+    size = SMALL.max_file_bytes + (3 << 20)
+    with socket.create_connection(("127.0.0.1", platform.port)) as connection:
+        connection.sendall(
+            b"POST /v1/files HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Content-Type: multipart/form-data; boundary=b\r\nContent-Length: %d\r\n\r\n" % size
+        )
+        for _ in range(size // 65_536):
+            time.sleep(0.001)  # slower than the server: it has answered long before the end
+            connection.sendall(bytes(65_536))
+        answer = b"".join(iter(lambda: connection.recv(65_536), b""))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    assert b"request_too_large" in answer
+
+
 class FullDisk(io.BytesIO):
     def write(self, data: object) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -296,6 +296,12 @@ def test_unicode_line_separators_are_text() -> None:
     assert rows[0]["messages"][0]["content"] == question
 
 
+def test_only_the_first_line_can_have_a_byte_order_mark() -> None:
+    _, rows, errors = parse("\ufefftext,label\n\ufeffa,b\n".encode(), "a.csv")
+    assert errors == []
+    assert rows[0]["messages"][0]["content"] == "\ufeffa"
+
+
 def test_damaged_and_endless_gzip() -> None:
     whole = gzip.compress(b"text,label\n" + b"".join(b"row %d,x\n" % n for n in range(5000)))
     for damaged in (whole[:-20], whole[:200] + b"\0\0\0\0" + whole[204:], b"\x1f\x8bjunk"):

@@ -91,7 +91,12 @@ def test_lifetimes() -> None:
             check_expiry(anchor, seconds, "batch")
 
 
-@given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=4))
+nearly_text = st.lists(
+    st.sampled_from([b"a", "é".encode(), "退".encode(), b"\xe9\x80", b"\xff", b"\xf0\x9f"]), max_size=12
+)
+
+
+@given(nearly_text.map(b"".join), st.lists(st.integers(0, 30), max_size=4))
 def test_the_utf8_check_agrees_with_python_however_it_is_cut(raw: bytes, cuts: list[int]) -> None:
     check, start = Utf8Check(), 0
     for cut in [*sorted(cuts), len(raw)]:
