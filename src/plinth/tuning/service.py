@@ -153,7 +153,7 @@ class TuningService:
         try:
             version = self.data.import_file(db, file)
         except BadInput as error:
-            error.param = error.param or param
+            error.param = param
             raise
         if version.rows > self.settings.max_rows:
             raise TooManyRows(limit=self.settings.max_rows, param=param)

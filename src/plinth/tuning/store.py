@@ -155,7 +155,8 @@ def read_offset(session: Session, job_id: str) -> int:
 def ended_jobs(session: Session, job_ids: Iterable[str]) -> dict[str, JobStatus]:
     """Those of the ids that have ended, or that do not exist at all (as cancelled)."""
     wanted = list(job_ids)
-    known = dict(session.execute(select(jobs.c.id, jobs.c.status).where(jobs.c.id.in_(wanted))).tuples().all())
+    found = session.execute(select(jobs.c.id, jobs.c.status).where(jobs.c.id.in_(wanted)))
+    known = {row.id: row.status for row in found}
     statuses = {job_id: JobStatus(known.get(job_id, JobStatus.cancelled)) for job_id in wanted}
     return {job_id: status for job_id, status in statuses.items() if status in ENDED}
 

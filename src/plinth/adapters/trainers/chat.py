@@ -7,7 +7,7 @@ holds the two equal); it lives here so that rendering needs neither torch nor tr
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -128,6 +128,13 @@ def control_token_in(messages: Sequence[Message], control_tokens: Sequence[str])
             if token in text:
                 return token
     return None
+
+
+def refuse_tools(row: Mapping[str, Any], template: ChatTemplate) -> None:
+    """Raises: RowRefused when the row needs tools that the template would leave out silently."""
+    calls = any(message.get("tool_calls") or message["role"] == "tool" for message in row["messages"])
+    if row.get("tools") or (calls and "tool_calls" not in template.text):
+        raise RowRefused("tools_not_supported", "it uses tools, which this trainer does not teach yet")
 
 
 def _until(text: str, end: str | None) -> str:

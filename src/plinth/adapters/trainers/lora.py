@@ -191,7 +191,7 @@ class _Run:
         self, path: str, param: str, tokenizer: Any, template: ChatTemplate
     ) -> tuple[list[list[Message]], list[EncodedRow]]:
         """Raises: RunFailed naming the first row that cannot be learnt from."""
-        from plinth.adapters.trainers.chat import RowRefused, control_token_in, encode, segments
+        from plinth.adapters.trainers.chat import RowRefused, control_token_in, encode, refuse_tools, segments
 
         def tokenize(text: str) -> list[int]:
             ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
@@ -200,8 +200,10 @@ class _Run:
         conversations, rows = [], []
         with Path(path).open(encoding="utf-8") as source:
             for number, line in enumerate(source, start=1):
-                messages = json.loads(line)["messages"]
+                item = json.loads(line)
+                messages = item["messages"]
                 try:
+                    refuse_tools(item, template)
                     if token := control_token_in(messages, tokenizer.all_special_tokens):
                         raise RowRefused("control_token", f"a message contains the control token {token}; remove it")
                     row = encode(segments(template, messages, tokenizer.eos_token), tokenize)

@@ -41,8 +41,7 @@ class LoraProcess:
             status = self._process.wait(timeout_seconds)
         except subprocess.TimeoutExpired:
             return None
-        if self._process.stdin:
-            self._process.stdin.close()
+        self._hang_up()
         return self._outcome(status)
 
     def request_stop(self, mode: StopMode) -> None:
@@ -53,6 +52,11 @@ class LoraProcess:
     def kill(self) -> None:
         self._process.kill()
         self._process.wait()
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
 
     def _outcome(self, status: int) -> Outcome:
         if status == ExitStatus.finished:
