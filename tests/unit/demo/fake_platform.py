@@ -120,7 +120,7 @@ class FakePlatform:
             "trained_tokens": 1234 if done else None,
             "seed": 7,
             "hyperparameters": {"n_epochs": 4},
-            "progress": {"step": self.polls, "total_steps": 3},
+            "progress": {"step": min(self.polls, 3), "total_steps": 3},
             "eta_range": [40.0, 200.0],
             "error": {"code": "x", "message": "the rows are too long", "param": None} if status == "failed" else None,
         }

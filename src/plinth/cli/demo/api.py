@@ -57,6 +57,20 @@ class Api:
     def close(self) -> None:
         self.client.close()
 
+    def wait_until_whole(self) -> None:
+        """The public port answers before the control plane behind it does: wait for both."""
+        import openai
+
+        deadline = time.monotonic() + READY_SECONDS
+        while True:
+            try:
+                self.client.models.list()
+                return
+            except (openai.InternalServerError, openai.APIConnectionError):
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(POLL_SECONDS)
+
     def upload(self, name: str, content: bytes, purpose: Any) -> str:
         return self.client.files.create(file=(name, content), purpose=purpose).id
 

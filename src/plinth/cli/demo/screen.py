@@ -26,7 +26,7 @@ class Screen:
         self._stage, self._stages = 0, stages
 
     def say(self, key: str, **fields: Any) -> None:
-        self.console.print(self.text(key, **fields), markup=False, highlight=False)
+        self.console.print(self.text(key, **fields), markup=False, highlight=False, soft_wrap=True)
 
     def text(self, key: str, **fields: Any) -> str:
         return i18n.text("demo", key, self.language, **fields)
@@ -75,13 +75,15 @@ class Screen:
 
     def _plain(self, title: str) -> Progress:
         last = 0.0
+        shown = ""
 
         def update(done: int, total: int, remark: str) -> None:
-            nonlocal last
+            nonlocal last, shown
+            line = f"    {title} {done}/{total} {remark}".rstrip()
             now = time.monotonic()
-            if done >= total or now - last >= PLAIN_LINE_SECONDS:
-                last = now
-                self.console.print(f"    {title} {done}/{total} {remark}".rstrip(), markup=False, highlight=False)
+            if line != shown and (done >= total or now - last >= PLAIN_LINE_SECONDS):
+                last, shown = now, line
+                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 
         return update
 

@@ -101,8 +101,10 @@ def start(installation: Installation, screen: Screen) -> Api:
     """Make a fresh home, start the platform, connect to it."""
     keys = installation.initialize()
     installation.start()
+    api = Api(connect(installation.url, keys.project_key), installation.url, installation.home)
+    api.wait_until_whole()
     screen.say("running", url=installation.url, home=installation.home)
-    return Api(connect(installation.url, keys.project_key), installation.url, installation.home)
+    return api
 
 
 def upload(api: Api, prepared: Prepared, screen: Screen) -> Uploaded:
@@ -162,7 +164,9 @@ def follow(api: Api, job_id: str, update: Progress, screen: Screen) -> Any:
         metrics = next((event.data for event in events if event.type == "metrics" and isinstance(event.data, dict)), {})
         extra = job.model_extra or {}
         if progress := extra.get("progress"):
-            update(progress["step"], progress["total_steps"], remark(metrics, extra.get("eta_range"), screen))
+            done, total = progress["step"], progress["total_steps"]
+            told = remark(metrics, extra.get("eta_range"), screen) if done < total else screen.text("finishing")
+            update(done, total, told)
         if job.status in ("succeeded", "failed", "cancelled"):
             return job
         time.sleep(POLL_SECONDS)
