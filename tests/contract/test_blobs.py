@@ -24,6 +24,7 @@ from plinth.kit.errors import NotFound, StorageFull, TooLarge, Unavailable
 BUCKET = "plinth"
 NOWHERE = hashlib.sha256(b"nowhere").hexdigest()
 
+
 @pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
     from moto.server import ThreadedMotoServer
