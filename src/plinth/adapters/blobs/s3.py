@@ -135,9 +135,8 @@ class _SpoolWriter:
 
     def __init__(self, folder: Path, deliver: Callable[[Path, str, int], None]) -> None:
         self._folder, self._deliver = folder, deliver
-        descriptor, name = tempfile.mkstemp(dir=folder)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # held while we live: see _remove_abandoned
-        self._file, self._path = os.fdopen(descriptor, "wb"), Path(name)
+        descriptor, self._path = _locked_file(folder)
+        self._file = os.fdopen(descriptor, "wb")
         self._hash, self._size = hashlib.sha256(), 0
 
     def write(self, data: bytes) -> None:
@@ -223,6 +222,16 @@ def _keep(spool: Path, path: Path, digest: str, found: str) -> None:
     path.parent.mkdir(exist_ok=True)
     spool.chmod(0o440)
     spool.replace(path)
+
+
+def _locked_file(folder: Path) -> tuple[int, Path]:
+    """A new file whose lock is held while its writer lives."""
+    while True:
+        descriptor, name = tempfile.mkstemp(dir=folder)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, Path(name)
+        os.close(descriptor)  # a process that starts removed it before it was locked
 
 
 def _remove_abandoned(folder: Path) -> None:
