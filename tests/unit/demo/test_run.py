@@ -71,7 +71,7 @@ def test_it_turns_the_loop_and_writes_the_report(platform: FakePlatform, said: i
     assert "<title>" in (tmp_path / "out" / "report.html").read_text()
     text = said.getvalue()
     assert "[9/9]" in text
-    assert "tuning 1/3 loss 1.500 · 40 s to 3 min left" in text
+    assert "tuning 2/3 loss 1.500 · 40 s to 3 min left" in text
     assert text.count("tuning 3/3") == 1
     assert "sk-proj-test" not in text
 

@@ -28,6 +28,7 @@ from plinth.cli.demo.report import (
     judge,
 )
 from plinth.cli.demo.screen import Screen
+from plinth.cli.demo.words import headline
 from plinth.cli.demo.write import write
 
 
@@ -187,9 +188,7 @@ def _close(options: Options, installation: Installation, report: Report, screen:
         for one in report.contenders
     ]
     screen.table(header, rows)
-    from plinth.cli.demo.words import headline
-
-    screen.console.print(headline(report), style="bold", markup=False, highlight=False)
+    screen.print(headline(report), style="bold")
     if options.keep:
         screen.say("kept", url=installation.url, pid=installation.pid)
         screen.say("environment", url=installation.url, secret=installation.project_key)

@@ -26,20 +26,25 @@ class Screen:
         self._stage, self._stages = 0, stages
 
     def say(self, key: str, **fields: Any) -> None:
-        self.console.print(self.text(key, **fields), markup=False, highlight=False, soft_wrap=True)
+        self.print(self.text(key, **fields))
 
     def text(self, key: str, **fields: Any) -> str:
         return i18n.text("demo", key, self.language, **fields)
+
+    def print(self, text: str, *, end: str = "\n", style: str | None = None) -> None:
+        """Text exactly as it is: no markup, and nothing in it can steer the terminal."""
+        safe = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+        self.console.print(safe, end=end, style=style, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
     def stage(self, key: str) -> None:
         """Announce the next stage."""
         self._stage += 1
         title = self.text(f"stage_{key}")
-        self.console.print(f"[{self._stage}/{self._stages}] {title}", style="bold", markup=False, highlight=False)
+        self.print(f"[{self._stage}/{self._stages}] {title}", style="bold")
 
     def token(self, text: str) -> None:
         """A piece of an answer, shown at once."""
-        self.console.print(text, end="", markup=False, highlight=False, soft_wrap=True)
+        self.print(text, end="")
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Progress]:
@@ -83,7 +88,7 @@ class Screen:
             now = time.monotonic()
             if line != shown and (done >= total or now - last >= PLAIN_LINE_SECONDS):
                 last, shown = now, line
-                self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+                self.print(line)
 
         return update
 
