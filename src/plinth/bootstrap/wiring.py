@@ -44,3 +44,8 @@ def subscriptions(platform: Platform) -> list[Subscription]:
         *(Subscription(name, frozenset({kind}), effect=effect) for name, kind, effect in jobs),
         *(Subscription(name, frozenset({kind}), handler=handler) for name, kind, handler in reactions),
     ]
+
+
+def chores(platform: Platform) -> list[Callable[[], object]]:
+    """What the worker does about once a minute."""
+    return [lambda: platform.data.tidy(platform.db)]

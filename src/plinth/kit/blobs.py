@@ -108,9 +108,9 @@ class InMemoryBlobs:
     def local_path(self, digest: str) -> Path:
         if self._folder is None:
             raise ValueError("InMemoryBlobs was made without a folder for local_path")
-        path = self._folder / digest
-        if not path.exists():
-            with self.open(digest) as source:
+        with self.open(digest) as source:
+            path = self._folder / digest
+            if not path.exists():
                 path.write_bytes(source.read())
         return path
 

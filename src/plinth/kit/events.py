@@ -110,10 +110,22 @@ class Dispatcher:
         if len(set(names)) != len(names):
             raise ValueError(f"subscription names must be unique: {names}")
         self._db, self._clock, self._subscriptions = db, clock, subscriptions
+        self._drained_to = 0
 
     def run_once(self) -> int:
         """Deliver everything that is waiting; returns how many deliveries were made."""
-        return sum(self._drain(s) for s in self._subscriptions)
+        # idle polls, ten a second, cost one small query; cursors are looked at when there is news
+        with self._db.read() as session:
+            newest = latest_seq(session)
+        if newest == self._drained_to:
+            return 0
+        delivered, complete = 0, True
+        for subscription in self._subscriptions:
+            count, up_to_date = self._drain(subscription)
+            delivered, complete = delivered + count, complete and up_to_date
+        if complete:
+            self._drained_to = newest
+        return delivered
 
     def run(self, stop: threading.Event, poll_seconds: float = 0.1) -> None:
         while not stop.is_set():
@@ -126,22 +138,23 @@ class Dispatcher:
             if not delivered:
                 stop.wait(poll_seconds)
 
-    def _drain(self, subscription: Subscription) -> int:
+    def _drain(self, subscription: Subscription) -> tuple[int, bool]:
+        """How many were delivered, and whether none is left (a failed one is tried again later)."""
         delivered = 0
         while True:
             with self._db.read() as session:
                 cursor = self._cursor(session, subscription.name)
                 newest = latest_seq(session)
                 if cursor[0] >= newest:
-                    return delivered
+                    return delivered, True
                 waiting = self._waiting(session, subscription, cursor[0])
             if not waiting:
                 with self._db.write() as session:
                     self._advance(session, subscription.name, newest)
-                return delivered
+                return delivered, True
             for event in waiting:
                 if not self._deliver(subscription, event):
-                    return delivered
+                    return delivered, False
                 delivered += 1
 
     def _waiting(self, session: Session, subscription: Subscription, after: int) -> list[Event]:

@@ -1,4 +1,4 @@
-"""Starts the three loops, stops them together, and never runs twice under one name."""
+"""Starts the loops, stops them together, and never runs twice under one name."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from plinth.kit.events import Dispatcher
 
 log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0
+CHORE_SECONDS = 60.0
 
 
 class Runner:
@@ -36,6 +37,7 @@ class Runner:
         threads = [
             threading.Thread(target=dispatcher.run, args=(self._stop,), name="events"),
             threading.Thread(target=platform.reconciler.run, args=(self._stop,), name="reconciler"),
+            threading.Thread(target=self._do_chores, name="chores"),
         ]
         for thread in threads:
             thread.start()
@@ -48,6 +50,15 @@ class Runner:
         sys.stderr.flush()
         lock.close()
         os._exit(0)
+
+    def _do_chores(self) -> None:
+        chores = wiring.chores(self._platform)
+        while not self._stop.wait(CHORE_SECONDS):
+            for chore in chores:
+                try:
+                    chore()
+                except Exception:  # one chore must not keep the others from being done; it comes again
+                    log.exception("a chore failed; it will be tried again")
 
     def _ask_to_stop(self, _number: int, _frame: Any) -> None:
         self._stop.set()

@@ -9,19 +9,17 @@ should abort. Needs the extra `s3`.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import hashlib
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from plinth.adapters.blobs._spool import is_digest, locked_file, remove_abandoned, translate
 from plinth.kit.blobs import CHUNK_BYTES, BlobRef, BlobWriter
-from plinth.kit.errors import MissingExtra, NotFound, StorageFull, Unavailable
+from plinth.kit.errors import MissingExtra, NotFound, Unavailable
 
 PART_BYTES = 8 << 20
 READ_AHEAD_BYTES = 4 << 20
@@ -64,7 +62,7 @@ class S3Blobs:
         self._client, self._bucket, self._prefix, self._cache = client, bucket, prefix, cache
         self._spools = cache / "incoming"
         self._spools.mkdir(parents=True, exist_ok=True)
-        _remove_abandoned(self._spools)
+        remove_abandoned(self._spools)
 
     def writer(self) -> BlobWriter:
         return _SpoolWriter(self._spools, self._send)
@@ -79,7 +77,7 @@ class S3Blobs:
         return self._size(digest) is not None
 
     def delete(self, digest: str) -> None:
-        if not _is_digest(digest):
+        if not is_digest(digest):
             return
         with _reaching_the_store():
             self._client.delete_object(Bucket=self._bucket, Key=self._key(digest))
@@ -87,7 +85,7 @@ class S3Blobs:
 
     def local_path(self, digest: str) -> Path:
         """A cached copy; fetched when it is missing, and its hash checked before it gets its name."""
-        if not _is_digest(digest):
+        if not is_digest(digest):
             raise NotFound(what="blob", id=digest)
         path = self._cached(digest)
         if not path.exists():
@@ -113,7 +111,7 @@ class S3Blobs:
     def _size(self, digest: str) -> int | None:
         from botocore.exceptions import ClientError
 
-        if not _is_digest(digest):
+        if not is_digest(digest):
             return None
         with _reaching_the_store():
             try:
@@ -135,7 +133,7 @@ class _SpoolWriter:
 
     def __init__(self, folder: Path, deliver: Callable[[Path, str, int], None]) -> None:
         self._folder, self._deliver = folder, deliver
-        descriptor, self._path = _locked_file(folder)
+        descriptor, self._path = locked_file(folder)
         self._file = os.fdopen(descriptor, "wb")
         self._hash, self._size = hashlib.sha256(), 0
 
@@ -143,7 +141,7 @@ class _SpoolWriter:
         try:
             self._file.write(data)
         except OSError as error:
-            raise _translate(error, self._folder) from error
+            raise translate(error, self._folder) from error
         self._hash.update(data)
         self._size += len(data)
 
@@ -153,7 +151,7 @@ class _SpoolWriter:
             digest = self._hash.hexdigest()
             self._deliver(self._path, digest, self._size)
         except OSError as error:
-            raise _translate(error, self._folder) from error
+            raise translate(error, self._folder) from error
         finally:
             self.abort()
         return BlobRef(digest, self._size)
@@ -222,29 +220,3 @@ def _keep(spool: Path, path: Path, digest: str, found: str) -> None:
     path.parent.mkdir(exist_ok=True)
     spool.chmod(0o440)
     spool.replace(path)
-
-
-def _locked_file(folder: Path) -> tuple[int, Path]:
-    """A new file whose lock is held while its writer lives."""
-    while True:
-        descriptor, name = tempfile.mkstemp(dir=folder)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        if os.fstat(descriptor).st_nlink:
-            return descriptor, Path(name)
-        os.close(descriptor)  # a process that starts removed it before it was locked
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove spools whose writer is dead: its lock went with it."""
-    for path in folder.iterdir():
-        with suppress(FileNotFoundError, BlockingIOError), path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            path.unlink()
-
-
-def _is_digest(digest: str) -> bool:
-    return len(digest) == 64 and set(digest) <= set("0123456789abcdef")
-
-
-def _translate(error: OSError, folder: Path) -> Exception:
-    return StorageFull(path=folder) if error.errno in (errno.ENOSPC, errno.EDQUOT) else error
