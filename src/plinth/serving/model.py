@@ -11,7 +11,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Literal
 
 REMOTE: Literal["remote"] = "remote"
 
@@ -211,12 +211,6 @@ class Endpoint:
     context_tokens: int | None = None
     target: str | None = None
     egress: bool = False
-
-    def translate(self, request: dict[str, Any]) -> dict[str, Any]:
-        """See `plinth.serving.translate`."""
-        from plinth.serving.dialects import translate
-
-        return translate(request, self)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from plinth.catalog import BaseModel
+from plinth.kit import events
 from plinth.kit.blobs import Blobs
 from plinth.kit.clock import Clock
 from plinth.kit.db import Database, Session
@@ -47,7 +48,7 @@ from plinth.serving.model import (
     ProcessState,
 )
 from plinth.serving.ports import Catalog, Engine
-from plinth.serving.service import KEY_PURPOSE, ServingService
+from plinth.serving.service import KEY_PURPOSE, ServingService, Wishes
 
 if TYPE_CHECKING:  # pydantic is not needed by those who only import the slice
     from plinth.serving.settings import ServingSettings
@@ -82,6 +83,7 @@ class Reconciler:
         self._lock: int | None = None
         self._files = ThreadPoolExecutor(max_workers=2, thread_name_prefix="engine-files")
         self._preparing: dict[str, tuple[str, Future[EngineSpec]]] = {}
+        self._wishes: tuple[int, Wishes] | None = None
         self._probed: dict[str, float] = {}
         self._degraded: dict[str, float] = {}
 
@@ -130,7 +132,7 @@ class Reconciler:
         if not self.acquire():
             return
         with self._db.read() as session:
-            wishes = self._service.wishes(session)
+            wishes = self._current_wishes(session)
             members = _by_group(store.all_deployments(session))
             found: dict[str, list[EngineProcess]] = {}
             for process in store.open_processes(session):
@@ -144,6 +146,13 @@ class Reconciler:
                 name, wishes.groups.get(name), wishes.bases.get(name), members.get(name, []), found.get(name, [])
             )
             self._reconcile(group)
+
+    def _current_wishes(self, session: Session) -> Wishes:
+        """What is wanted changes only with a fact, so without a new fact the last answer holds."""
+        position = events.latest_seq(session)
+        if self._wishes is None or self._wishes[0] != position:
+            self._wishes = (position, self._service.wishes(session))
+        return self._wishes[1]
 
     # one group
 

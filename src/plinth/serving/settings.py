@@ -18,7 +18,7 @@ class ServingSettings(Section):
     """Memory for prompts that an engine without adapters keeps beside its slots."""
     poll_seconds: float = Field(0.25, gt=0)
     """How often desired and actual state are compared."""
-    health_seconds: float = Field(2.0, ge=0)
+    health_seconds: float = Field(0.5, ge=0)
     """How often a serving engine is asked for its health."""
     ready_timeout_seconds: float = Field(180.0, gt=0)
     """An engine that is not ready after this long has failed."""

@@ -131,6 +131,11 @@ class World:
         with self.db.write() as session:
             return self.registry.register(session, VersionDraft(**{**fields, **changes})).id
 
+    def remove_base(self, id: str) -> None:
+        del self.catalog.bases[id]
+        with self.db.write() as session:
+            events.emit(session, self.clock, "catalog.base_model.deleted", {"id": id}, "proj_a")
+
     def endpoint(self, model: str) -> Endpoint:
         with self.db.read() as session:
             return {e.model_id: e for e in self.service.endpoints(session)}[model]

@@ -264,7 +264,7 @@ def test_files_that_cannot_be_had_are_a_readable_failure(world: Any) -> None:
 def test_a_base_that_left_the_catalogue_fails_its_deployments(world: Any) -> None:
     deployment = world.deploy()
     world.settle()
-    del world.catalog.bases["smol"]
+    world.remove_base("smol")
     world.tick(2)
     assert world.get(deployment).status is DeploymentStatus.failed
     world.tick(2, seconds=3)

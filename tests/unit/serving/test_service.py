@@ -63,7 +63,7 @@ def test_a_remote_base_is_an_endpoint_without_a_process(world: Any) -> None:
     assert deployment.status is DeploymentStatus.ready
     endpoint = world.endpoint("remote")
     assert (endpoint.url, endpoint.key, endpoint.egress) == ("https://provider.test/v1", "secret", True)
-    assert endpoint.translate({"model": "x", "messages": []})["model"] == "their-name"
+    assert translate({"model": "x", "messages": []}, endpoint)["model"] == "their-name"
     world.tick(2)
     assert world.engine.started == []
     world.stop(deployment)
