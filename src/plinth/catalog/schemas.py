@@ -226,9 +226,20 @@ def checked_base_url(value: str) -> str:
         raise ValueError("base_url must be an http:// or https:// address")
     if parts.username or parts.password or parts.query or parts.fragment or " " in value:
         raise ValueError("base_url must be a plain address without user, password, query or fragment")
+    if _is_nobodys(host):
+        raise ValueError("base_url has an address that no provider has (link-local, multicast or unspecified)")
     if parts.scheme == "http" and not _is_near(host):
         raise ValueError("use https://, or an address of your own network: over http:// the key could be read")
     return value.rstrip("/")
+
+
+def _is_nobodys(host: str) -> bool:
+    """An address given as numbers where cloud metadata services live, or no host at all."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False  # a name: its addresses are looked at when it is asked
+    return address.is_link_local or address.is_multicast or address.is_unspecified
 
 
 def _is_near(host: str) -> bool:

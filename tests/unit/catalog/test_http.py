@@ -177,6 +177,8 @@ def from_hub(**fields: Any) -> dict[str, Any]:
         to("https://[::1"),
         to("https://x:99999"),
         to("https://x y"),
+        to("http://169.254.169.254/latest"),
+        to("http://0.0.0.0:8000"),
     ],
     ids=str,
 )
