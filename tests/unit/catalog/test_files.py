@@ -16,7 +16,6 @@ from plinth.adapters.sources.gguf_header import read_header
 from plinth.adapters.sources.model_files import Limits, ModelFiles
 from plinth.catalog.errors import FilesRefused, SourceRefused
 from plinth.catalog.model import LocalSource
-from plinth.catalog.settings import CatalogSettings
 
 
 def text(value: str) -> bytes:
@@ -150,13 +149,3 @@ def test_local_models_come_only_from_allowed_folders(folder: Path, tmp_path: Pat
         files.describe(LocalSource(str(elsewhere / "missing"), "huggingface"))
     allowed = ModelFiles(tmp_path / "models", Limits(local_roots=(tmp_path,)))
     assert allowed.describe(LocalSource(str(folder), "huggingface")).parameters == 6
-
-
-def test_settings_become_limits(tmp_path: Path) -> None:
-    imports = tmp_path / "imports"
-    assert Limits.of(CatalogSettings(), imports) == Limits(local_roots=(imports,))
-    given = CatalogSettings(local_roots=(tmp_path,), offline=True, hub_endpoint="http://mirror")
-    limits = Limits.of(given, imports)
-    assert (limits.local_roots, limits.offline) == ((imports, tmp_path), True)
-    assert limits.environment == (("HF_ENDPOINT", "http://mirror"),)
-    assert all(field.description for field in CatalogSettings.model_fields.values())

@@ -34,7 +34,6 @@ from plinth.catalog.model import (
     Source,
 )
 from plinth.catalog.ports import Progress
-from plinth.catalog.settings import CatalogSettings
 from plinth.kit.errors import MissingExtra, PlinthError
 
 LOOK_SECONDS = 60.0
@@ -50,17 +49,6 @@ class Limits:
     timeout_seconds: float = 3600.0
     offline: bool = False
     environment: tuple[tuple[str, str], ...] = ()
-
-    @classmethod
-    def of(cls, settings: CatalogSettings, imports: Path) -> Limits:
-        """Args: `imports` is the folder of the home that local models may always come from."""
-        return cls(
-            local_roots=(imports, *settings.local_roots),
-            max_download_bytes=settings.max_download_bytes,
-            timeout_seconds=settings.materialise_timeout_seconds,
-            offline=settings.offline,
-            environment=(("HF_ENDPOINT", settings.hub_endpoint),) if settings.hub_endpoint else (),
-        )
 
 
 class ModelFiles:
