@@ -14,8 +14,6 @@ from typing import Any
 from plinth.adapters.engines import _work
 from plinth.adapters.engines._work import Refused
 
-# requests that wait for a slot each hold one of the server's threads; health checks need theirs
-SPARE_HTTP_THREADS = 60
 _LOG_PREFIX = re.compile(r"^[\d.]+ E\s+")
 MISSING_PACKAGE = "This needs the optional part 'serve', which is not installed. Run: pip install 'plinth-maas[serve]'"
 
@@ -51,7 +49,6 @@ def parameters(spec: dict[str, Any], socket: str, key: str) -> Any:
     params.n_parallel = spec["slots"]
     params.n_ctx = spec["context_tokens"] * spec["slots"]
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = _work.threads(spec)
-    params.n_threads_http = spec["slots"] + SPARE_HTTP_THREADS
     params.check_tensors = True
     params.endpoint_metrics = params.endpoint_slots = True
     params.endpoint_props = params.ui = False
