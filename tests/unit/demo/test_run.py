@@ -84,6 +84,7 @@ def test_it_asks_every_arm_the_same_rows_and_names_the_winner(
     assert [body["name"] for body in runs] == ["base", "few_shot", "tuned"]
     assert len({body["data_source"]["source"]["id"] for body in runs}) == 1
     prompts = [body["data_source"]["input_messages"]["template"] for body in runs]
+    assert all("seed" not in body["data_source"]["sampling_params"] for body in runs), "a seed turns prompt caching off"
     assert [len(prompts[0]), len(prompts[2])] == [2, 2]
     assert len(prompts[1]) > 20
     trained = next(content for content in platform.files.values() if b"messages" in content).decode()

@@ -120,7 +120,8 @@ class Api:
                 "model": model,
                 "source": {"type": "file_id", "id": file_id},
                 "input_messages": {"type": "template", "template": template},
-                "sampling_params": {"temperature": 0, "max_completion_tokens": tokens, "seed": 1},
+                # no seed: with one an engine may reuse nothing of an earlier prompt, and temperature 0 needs none
+                "sampling_params": {"temperature": 0, "max_completion_tokens": tokens},
             },
         )
         return created.id
