@@ -2,7 +2,7 @@
 
     spec.json          the order (`TrainingSpec`)
     lock               held by the process that works here; two never do
-    control            the word "pause" or "cancel", written by the parent
+    control            `pause <pid>` or `cancel <pid>`, written by the parent for that one process
     progress.jsonl     what happened, one JSON object a line, appended by the trainer
     state.json         facts a resumed run must share (precision, caching, threads)
     checkpoints/checkpoint-<step>/     adapter, optimizer, state; complete or absent
@@ -80,10 +80,17 @@ class RunFolder:
             os.close(descriptor)
 
     def wanted_stop(self) -> str | None:
+        """What the parent asked this very process to do: "pause", "cancel" or nothing."""
         try:
-            return self.control.read_text(encoding="ascii").strip() or None
+            mode, _, pid = self.control.read_text(encoding="ascii").partition(" ")
         except FileNotFoundError:
             return None
+        return mode if pid == str(os.getpid()) else None
+
+    def ask_to_stop(self, mode: str, pid: int) -> None:
+        part = self.control.with_suffix(".part")
+        part.write_text(f"{mode} {pid}", encoding="ascii")
+        part.replace(self.control)
 
 
 def write_json(path: Path, value: Any) -> None:

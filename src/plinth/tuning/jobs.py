@@ -50,7 +50,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 1.0
 STOP_GRACE_SECONDS = 120.0
 BUSY_SECONDS = 300.0
-DATABASE_TRIES = 60
+DATABASE_TRIES = 600
 MAX_CHECKPOINTS = 3
 
 
@@ -214,7 +214,11 @@ class TuningRunner:
         restarts, waited = 0, 0.0
         while True:
             handle = self._parts.trainer.start(folder.root, spec)
-            outcome = self._supervise(job, folder, handle, relay)
+            try:
+                outcome = self._supervise(job, folder, handle, relay)
+            except BaseException:
+                handle.kill()  # nobody would look after it; its checkpoints stay
+                raise
             if outcome.kind is OutcomeKind.busy and waited < BUSY_SECONDS:
                 # a trainer of an earlier worker or attempt keeps its checkpoint and ends
                 waited += POLL_SECONDS

@@ -121,9 +121,7 @@ class InMemoryTrainer:
     def start(self, run_folder: Path, spec: TrainingSpec) -> InMemoryHandle:
         self.starts += 1
         run_folder.mkdir(parents=True, exist_ok=True)
-        folder = RunFolder(run_folder)
-        folder.control.unlink(missing_ok=True)
-        return InMemoryHandle(self, folder, spec)
+        return InMemoryHandle(self, RunFolder(run_folder), spec)
 
 
 class InMemoryHandle:

@@ -50,6 +50,9 @@ def resolve(name: str | None, asked: Hyperparameters, shape: Shape) -> Recipe:
             raise BadHyperparameter(name=field, low=low, high=high, value=value, param=field)
     entry, common = recipes[chosen], book()["common"]
     epochs, batch = next((e, b) for limit, e, b in entry["by_rows"] if limit is None or shape.rows <= limit)
+    few = book()["few_rows_per_answer"]
+    if shape.labels and shape.rows < few["below"] * shape.answers:
+        epochs = round(epochs * few["epochs_factor"])
     epochs = epochs if asked.n_epochs == "auto" else asked.n_epochs
     batch = min(batch, shape.rows) if asked.batch_size == "auto" else asked.batch_size
     multiplier = 1.0 if asked.learning_rate_multiplier == "auto" else asked.learning_rate_multiplier

@@ -34,6 +34,10 @@ def test_free_text_is_learnt_more_gently_than_labels() -> None:
     assert resolve(None, AUTO, Shape(300, 300)).learning_rate < resolve(None, AUTO, Shape(300, 12)).learning_rate
 
 
+def test_few_rows_for_each_label_are_seen_more_often() -> None:
+    assert resolve(None, AUTO, Shape(700, 77)).n_epochs > resolve(None, AUTO, Shape(700, 12)).n_epochs
+
+
 def test_more_rows_need_no_more_epochs() -> None:
     epochs = [resolve(None, AUTO, Shape(count, 77)).n_epochs for count in (100, 700, 3000, 10_003)]
     assert epochs == sorted(epochs, reverse=True)

@@ -276,7 +276,6 @@ def _trainer(handle: type[InMemoryHandle]) -> InMemoryTrainer:
         def start(self, run_folder: Path, spec: TrainingSpec) -> InMemoryHandle:
             self.starts += 1
             run_folder.mkdir(parents=True, exist_ok=True)
-            RunFolder(run_folder).control.unlink(missing_ok=True)
             return handle(self, RunFolder(run_folder), spec)
 
     return Special()

@@ -21,7 +21,6 @@ class LoraTrainer:
     def start(self, run_folder: Path, spec: TrainingSpec) -> LoraProcess:
         folder = RunFolder(run_folder)
         run_folder.mkdir(parents=True, exist_ok=True)
-        folder.control.unlink(missing_ok=True)
         write_json(folder.spec, spec.to_dict())
         return LoraProcess(folder, _spawn(folder, spec.threads))
 
@@ -45,9 +44,7 @@ class LoraProcess:
         return self._outcome(status)
 
     def request_stop(self, mode: StopMode) -> None:
-        part = self._folder.control.with_suffix(".part")
-        part.write_text(mode, encoding="ascii")
-        part.replace(self._folder.control)
+        self._folder.ask_to_stop(mode, self.pid)
 
     def kill(self) -> None:
         self._process.kill()
