@@ -54,7 +54,7 @@ sqlite: $(READY) sdk
 
 # what touches the database, once more on PostgreSQL (a real server from a package)
 postgresql: $(READY) sdk
-	$(BIN)/pytest --database postgresql tests/unit tests/contract tests/integration tests/acceptance -m "not sqlite_only"
+	$(BIN)/pytest --database postgresql
 
 test: check sqlite postgresql
 

@@ -23,6 +23,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--database", choices=("sqlite", "postgresql"), default="sqlite")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The PostgreSQL run repeats what touches a database; everything else was run once already."""
+    if config.getoption("--database") == "sqlite":
+        return
+    touching = {"database_url", "platform", "own_platform"}
+    kept = [i for i in items if touching & set(getattr(i, "fixturenames", ())) and not i.get_closest_marker("once")]
+    config.hook.pytest_deselected(items=[i for i in items if i not in set(kept)])
+    items[:] = kept
+
+
 @pytest.fixture
 def clock() -> FixedClock:
     return FixedClock()

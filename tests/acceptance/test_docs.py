@@ -19,6 +19,7 @@ def blocks(language: str) -> list[str]:
     return BLOCK.findall((DOCS / f"quickstart.{language}.md").read_text("utf-8"))
 
 
+@pytest.mark.once
 @pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_quickstart_runs(platform: Installation, language: str, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from acceptance.installation import Installation
 IDLE_BYTES = 500 * 10**6
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_idle_platform_is_small(own_platform: Installation) -> None:
     seconds = own_platform.start()

@@ -92,6 +92,7 @@ def test_a_job_survives_the_death_of_every_process(own_platform: Installation) -
     assert ended.trained_tokens == undisturbed.trained_tokens
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_a_killed_engine_comes_back_and_others_notice_little(own_platform: Installation) -> None:
     platform = own_platform
@@ -114,6 +115,7 @@ def test_a_killed_engine_comes_back_and_others_notice_little(own_platform: Insta
     wait_for(lambda: first not in platform.pids("llamacpp_server"), 30, "a new engine process")
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_engines_and_answers_survive_the_death_of_worker_and_api(own_platform: Installation) -> None:
     platform = own_platform
@@ -148,6 +150,7 @@ def test_engines_and_answers_survive_the_death_of_worker_and_api(own_platform: I
     assert platform.pids("llamacpp_server") == engine, "the engine was not adopted"
 
 
+@pytest.mark.once
 @pytest.mark.slow
 def test_a_platform_that_was_killed_finds_everything_again(own_platform: Installation) -> None:
     platform = own_platform

@@ -18,7 +18,9 @@ LINES = {"1": ROOT / ".sdk" / "1", "2": ROOT / ".sdk" / "2", "3": None}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize(
+    "line", [pytest.param("1", marks=pytest.mark.once), pytest.param("2", marks=pytest.mark.once), "3"]
+)
 def test_loop_with_sdk_line(platform: Installation, line: str) -> None:
     folder = LINES[line]
     environment = platform.environment()
