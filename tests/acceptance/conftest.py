@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from acceptance.installation import Installation
+from plinth.bootstrap.platform import Platform
 from plinth.kit.db import Database
 
 
@@ -26,17 +28,32 @@ def database_flags(request: pytest.FixtureRequest, name: str) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The derived model files, made once by the product's own code; every installation links them."""
+    prepared = Platform.open(tmp_path_factory.mktemp("models"))
+    prepared.migrate()
+    for form in ("gguf", "huggingface"):
+        prepared.catalog.materialise("smollm2-135m-instruct", form)
+    prepared.db.close()
+    return prepared.home.models
+
+
+@pytest.fixture(scope="session")
+def platform(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, models: Path
+) -> Iterator[Installation]:
     """A running platform shared by the session."""
-    installation = Installation(tmp_path_factory.mktemp("home"), database_flags(request, "acceptance"))
+    installation = Installation(tmp_path_factory.mktemp("home"), database_flags(request, "acceptance"), models)
     installation.start()
     yield installation
     installation.close()
 
 
 @pytest.fixture
-def own_platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+def own_platform(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, models: Path
+) -> Iterator[Installation]:
     """A platform of this test's own, not started, which it may break."""
-    installation = Installation(tmp_path_factory.mktemp("own"), database_flags(request, "own"))
+    installation = Installation(tmp_path_factory.mktemp("own"), database_flags(request, "own"), models)
     yield installation
     installation.close()

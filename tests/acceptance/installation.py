@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -35,13 +36,18 @@ def wait_for(check: Callable[[], Any], seconds: float, what: str) -> Any:
 
 
 class Installation:
-    """`plinth init` and `plinth up` in `home`; every process it starts is stopped by `close`."""
+    """`plinth init` and `plinth up` in `home`; every process it starts is stopped by `close`.
 
-    def __init__(self, home: Path, flags: list[str] | None = None) -> None:
+    Args: `models` are derived model files that were made before; they are linked, not made again.
+    """
+
+    def __init__(self, home: Path, flags: list[str] | None = None, models: Path | None = None) -> None:
         self.home, self.port = home, free_port()
         self.flags = [*(flags or []), "--set", f"gateway.port={self.port}"]
         self.process: subprocess.Popen[bytes] | None = None
         self._clients: list[OpenAI] = []
+        if models is not None:
+            shutil.copytree(models, home / "models", copy_function=os.link)
         done = self._run("init", "--json")
         self.keys: dict[str, str] = json.loads(done.stdout)
 
