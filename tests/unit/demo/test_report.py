@@ -107,8 +107,16 @@ def test_a_better_model_is_called_the_winner() -> None:
 def test_no_proven_difference_is_called_that() -> None:
     found = report(tuned=161, embedding=160)
     assert found.verdict.code == "undecided"
-    assert "nothing shows" in words.headline(found)
+    assert "not proven" in words.headline(found)
     assert "+0.5 points" in words.headline(found)
+
+
+def test_few_rows_need_the_exact_test_to_agree() -> None:
+    found = difference(
+        "tfidf", "tuned", {"tfidf": [True] * 7 + [False] + [True] * 28, "tuned": [False] * 7 + [True] * 29}
+    )
+    assert found.interval.high < 0 < 0.05 < found.p
+    assert found.proven == 0
 
 
 def test_without_a_rival_nothing_is_claimed() -> None:
@@ -123,7 +131,7 @@ def test_about_prompts_in_three_directions() -> None:
 
     assert "gained 55.0 points" in sentence(150)
     assert "lost 15.0 points" in sentence(10)
-    assert "Nothing shows" in sentence(41)
+    assert "not proven" in sentence(41)
 
 
 def test_difference_counts_pairs() -> None:

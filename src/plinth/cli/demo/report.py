@@ -18,6 +18,7 @@ ContenderKey = Literal["base", "few_shot", "tuned", "tfidf", "embedding"]
 MODELS: tuple[ContenderKey, ...] = ("base", "few_shot", "tuned")
 CHEAP: tuple[ContenderKey, ...] = ("tfidf", "embedding")
 MICRO = 1_000_000
+SIGNIFICANT = 0.05
 
 
 class Part(BaseModel):
@@ -79,6 +80,14 @@ class Difference(Part):
     only_b: int
     n: int
     p: float
+
+    @property
+    def proven(self) -> Literal[-1, 0, 1]:
+        """1 when b is better, -1 when a is, 0 when it is not proven: the interval must leave out zero
+        *and* the exact test must agree, which is stricter with few rows."""
+        if self.p >= SIGNIFICANT:
+            return 0
+        return 1 if self.interval.low > 0 else -1 if self.interval.high < 0 else 0
 
 
 class Verdict(Part):
@@ -230,10 +239,6 @@ def judge(hits: dict[ContenderKey, Sequence[bool]]) -> Verdict:
         )
     rival = best(rivals, hits)
     against = difference(rival, "tuned", hits)
-    if against.interval.low > 0:
-        code: Literal["tuned_wins", "cheap_wins", "undecided"] = "tuned_wins"
-    elif against.interval.high < 0:
-        code = "cheap_wins"
-    else:
-        code = "undecided"
+    codes: dict[int, Literal["tuned_wins", "cheap_wins", "undecided"]] = {1: "tuned_wins", -1: "cheap_wins"}
+    code = codes.get(against.proven, "undecided")
     return Verdict(code=code, rival=rival, rival_difference=against, prompt=prompt, prompt_difference=prompt_difference)

@@ -94,7 +94,9 @@ class Screen:
 
 
 def duration(seconds: float, screen: Screen) -> str:
-    """Seconds for people: `48 s`, `3 min`."""
+    """Seconds for people: `0.1 s` (or less), `48 s`, `3 min`."""
+    if seconds < 0.95:
+        return screen.text("seconds", n=f"{max(seconds, 0.1):.1f}")
     if seconds < 90:
         return screen.text("seconds", n=round(seconds))
     return screen.text("minutes", n=round(seconds / 60))

@@ -18,14 +18,14 @@ def headline(report: Report) -> str:
     if verdict.rival is None or verdict.rival_difference is None:
         return text(report, "verdict_no_rival")
     rival, tuned = _of(report, verdict.rival), _of(report, "tuned")
-    sign = {"cheap_wins": -1, "tuned_wins": 1}.get(verdict.code, 0)
-    gap = gap_of(report, verdict.rival_difference, sign)
+    gap = gap_of(report, verdict.rival_difference, verdict.rival_difference.proven)
     return text(
         report,
         f"verdict_{verdict.code}",
         rival=text(report, verdict.rival),
         gap=gap,
         n=tuned.n,
+        p=small(verdict.rival_difference.p, 3),
         rival_make=seconds(report, rival.make_seconds),
         tuned_make=seconds(report, tuned.make_seconds),
     )
@@ -34,9 +34,11 @@ def headline(report: Report) -> str:
 def about_prompts(report: Report) -> str:
     """What tuning gained over the best prompt of the same base model."""
     found = report.verdict.prompt_difference
-    sign = 1 if found.interval.low > 0 else -1 if found.interval.high < 0 else 0
+    sign = found.proven
     key = {1: "prompt_better", -1: "prompt_worse", 0: "prompt_same"}[sign]
-    return text(report, key, prompt=text(report, report.verdict.prompt), gap=gap_of(report, found, sign))
+    return text(
+        report, key, prompt=text(report, report.verdict.prompt), gap=gap_of(report, found, sign), p=small(found.p, 3)
+    )
 
 
 def about_parity(report: Report, parity: dict[str, Any]) -> str:
