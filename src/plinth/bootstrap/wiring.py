@@ -36,6 +36,7 @@ def subscriptions(platform: Platform) -> list[Subscription]:
         ("evaluation.parity", "evaluation.parity.queued", start("evaluation.parity", lambda p: str(p["job_id"]))),
     ]
     reactions = [
+        ("tuning.waiting", "tuning.job.queued", platform.tuning.on_job_queued),
         ("serving.version", "registry.version.registered", platform.serving.on_version_registered),
         ("serving.version_gone", "registry.version.deleted", platform.serving.on_version_deleted),
         ("evaluation.deployed", "serving.deployment.ready", platform.parity.on_deployment_ready),
