@@ -28,7 +28,7 @@ def listen(settings: GatewaySettings) -> socket.socket:
         listener.close()
         print(
             f"Plinth cannot listen on {settings.host} port {settings.port}: {error.strerror}. "
-            "Stop the program that uses it, or choose another one with --set gateway.port=8001.",
+            "Stop the program that uses it, or choose another one with --set gateway.port=8401.",
             file=sys.stderr,
         )
         raise SystemExit(EX_CONFIG) from None

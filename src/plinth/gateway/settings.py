@@ -11,7 +11,7 @@ class GatewaySettings(Section):
     host: str = "127.0.0.1"
     """Address to listen on. Use 0.0.0.0 to answer other machines."""
 
-    port: int = Field(default=8000, ge=0, le=65535)
+    port: int = Field(default=8400, ge=0, le=65535)
     """Public TCP port; 0 lets the system choose one."""
 
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
