@@ -14,8 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from plinth.adapters.blobs import folder as folder_module
-from plinth.adapters.blobs import s3 as s3_module
 from plinth.adapters.blobs.folder import FolderBlobs
 from plinth.adapters.blobs.s3 import S3Blobs, connect
 from plinth.kit.blobs import Blobs, InMemoryBlobs, get_bytes, put_bytes, put_file, writing
@@ -164,7 +162,6 @@ class FullDisk(io.BytesIO):
 def test_a_full_disk_is_said_so_and_leaves_nothing(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = {"folder": folder_module, "s3": s3_module}[kind]
     store: Blobs = FolderBlobs(tmp_path / "cache") if kind == "folder" else request.getfixturevalue("make_s3")()
     fdopen = os.fdopen
 
@@ -173,7 +170,7 @@ def test_a_full_disk_is_said_so_and_leaves_nothing(
         return FullDisk()
 
     with monkeypatch.context() as patch:
-        patch.setattr(module.os, "fdopen", full)
+        patch.setattr(os, "fdopen", full)
         with pytest.raises(StorageFull), writing(store) as writer:
             writer.write(b"x")
     assert not store.exists(hashlib.sha256(b"x").hexdigest())

@@ -19,7 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,7 +63,6 @@ class Child:
     started: float = 0.0
     failures: int = 0
     next_start: float = 0.0
-    exit_codes: list[int] = field(default_factory=list)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
@@ -81,7 +80,6 @@ class Child:
         """Notice a death and plan the next start, later each time while it keeps dying young."""
         if self.process is None or self.process.poll() is None:
             return
-        self.exit_codes.append(self.process.returncode)
         self.failures = 0 if time.monotonic() - self.started > STEADY_SECONDS else self.failures + 1
         delay = BACKOFF_SECONDS[min(self.failures, len(BACKOFF_SECONDS)) - 1] if self.failures else 0.0
         self.next_start = time.monotonic() + delay

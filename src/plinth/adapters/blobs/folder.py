@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 from typing import BinaryIO
 
-from plinth.adapters.blobs._spool import is_digest, locked_file, remove_abandoned, translate
-from plinth.kit.blobs import BlobRef, BlobWriter
+from plinth.adapters.blobs._spool import SpoolWriter, is_digest, remove_abandoned
+from plinth.kit.blobs import BlobWriter
 from plinth.kit.errors import NotFound
 
 
@@ -22,7 +21,7 @@ class FolderBlobs:
         remove_abandoned(self._incoming)
 
     def writer(self) -> BlobWriter:
-        return _FolderWriter(self._root, self._incoming)
+        return SpoolWriter(self._incoming, self._keep, self._root)
 
     def open(self, digest: str) -> BinaryIO:
         return self.local_path(digest).open("rb")
@@ -39,50 +38,19 @@ class FolderBlobs:
             raise NotFound(what="blob", id=digest)
         return self._path(digest)
 
+    def _keep(self, spool: Path, digest: str, _size: int) -> None:
+        target = self._path(digest)
+        _fsync(spool)
+        target.parent.mkdir(exist_ok=True)
+        spool.chmod(0o440)
+        spool.replace(target)
+        _fsync(target.parent)
+
     def _path(self, digest: str) -> Path:
         return self._root / digest[:2] / digest
 
 
-class _FolderWriter:
-    def __init__(self, root: Path, incoming: Path) -> None:
-        self._root = root
-        descriptor, self._path = locked_file(incoming)
-        self._file = os.fdopen(descriptor, "wb")
-        self._hash, self._size = hashlib.sha256(), 0
-
-    def write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-        except OSError as error:
-            raise translate(error, self._root) from error
-        self._hash.update(data)
-        self._size += len(data)
-
-    def commit(self) -> BlobRef:
-        digest = self._hash.hexdigest()
-        target = self._root / digest[:2] / digest
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            target.parent.mkdir(exist_ok=True)
-            self._path.chmod(0o440)
-            # closed only after the rename: the lock keeps a starting process from removing the file
-            self._path.replace(target)
-        except OSError as error:
-            raise translate(error, self._root) from error
-        self._file.close()
-        _fsync_folder(target.parent)
-        return BlobRef(digest, self._size)
-
-    def abort(self) -> None:
-        try:
-            self._file.close()
-        except OSError:
-            pass  # the buffered tail could not be flushed (full disk); the file goes away anyway
-        self._path.unlink(missing_ok=True)
-
-
-def _fsync_folder(path: Path) -> None:
+def _fsync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

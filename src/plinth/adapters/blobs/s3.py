@@ -9,16 +9,14 @@ should abort. Needs the extra `s3`.
 
 from __future__ import annotations
 
-import hashlib
 import io
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from plinth.adapters.blobs._spool import is_digest, locked_file, remove_abandoned, translate
-from plinth.kit.blobs import CHUNK_BYTES, BlobRef, BlobWriter
+from plinth.adapters.blobs._spool import SpoolWriter, is_digest, remove_abandoned
+from plinth.kit.blobs import CHUNK_BYTES, BlobWriter
 from plinth.kit.errors import MissingExtra, NotFound, Unavailable
 
 PART_BYTES = 8 << 20
@@ -65,7 +63,7 @@ class S3Blobs:
         remove_abandoned(self._spools)
 
     def writer(self) -> BlobWriter:
-        return _SpoolWriter(self._spools, self._send)
+        return SpoolWriter(self._spools, self._send, self._spools)
 
     def open(self, digest: str) -> BinaryIO:
         size = self._size(digest)
@@ -90,7 +88,9 @@ class S3Blobs:
         path = self._cached(digest)
         if not path.exists():
             with self.open(digest) as source:
-                writer = _SpoolWriter(self._spools, lambda spool, found, _: _keep(spool, path, digest, found))
+                writer = SpoolWriter(
+                    self._spools, lambda spool, found, _: _keep(spool, path, digest, found), self._spools
+                )
                 try:
                     while chunk := source.read(CHUNK_BYTES):
                         writer.write(chunk)
@@ -126,40 +126,6 @@ class S3Blobs:
 
     def _cached(self, digest: str) -> Path:
         return self._cache / digest[:2] / digest
-
-
-class _SpoolWriter:
-    """Hashes and counts into a locked temporary file; `deliver(spool, digest, size)` makes it visible."""
-
-    def __init__(self, folder: Path, deliver: Callable[[Path, str, int], None]) -> None:
-        self._folder, self._deliver = folder, deliver
-        descriptor, self._path = locked_file(folder)
-        self._file = os.fdopen(descriptor, "wb")
-        self._hash, self._size = hashlib.sha256(), 0
-
-    def write(self, data: bytes) -> None:
-        try:
-            self._file.write(data)
-        except OSError as error:
-            raise translate(error, self._folder) from error
-        self._hash.update(data)
-        self._size += len(data)
-
-    def commit(self) -> BlobRef:
-        try:
-            self._file.flush()
-            digest = self._hash.hexdigest()
-            self._deliver(self._path, digest, self._size)
-        except OSError as error:
-            raise translate(error, self._folder) from error
-        finally:
-            self.abort()
-        return BlobRef(digest, self._size)
-
-    def abort(self) -> None:
-        self._path.unlink(missing_ok=True)
-        with suppress(OSError):  # the buffered tail could not be flushed (full disk); the file is gone anyway
-            self._file.close()
 
 
 class _ObjectReader(io.RawIOBase):
