@@ -6,21 +6,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from plinth.gateway.asgi import Gateway
+    from plinth.gateway.dataplane.asgi import Gateway
 
 
 def serve(home: Path, overrides: tuple[str, ...]) -> None:
     """Run until SIGTERM; running answers may finish."""
     from plinth.bootstrap import schema
     from plinth.bootstrap.platform import Platform
-    from plinth.gateway import run
+    from plinth.gateway.dataplane import run
     from plinth.kit.telemetry import configure_logging
 
     platform = Platform.open(home, overrides)
     configure_logging("gateway", platform.settings.log.level)
 
     def build() -> Gateway:
-        from plinth.gateway.asgi import Gateway
+        from plinth.gateway.dataplane.asgi import Gateway
 
         schema.wait(platform.db)
         return Gateway(platform.gateway_ports)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         PythonSandbox,
         RunExecutor,
     )
-    from plinth.gateway.asgi import GatewayPorts
+    from plinth.gateway.dataplane.asgi import GatewayPorts
     from plinth.identity import IdentityService
     from plinth.kit.jobs import Jobs
     from plinth.registry import RegistryService
@@ -219,7 +219,7 @@ class Platform:
     @cached_property
     def gateway_ports(self) -> GatewayPorts:
         from plinth.gateway import DatabaseFacts, UsageTable
-        from plinth.gateway.asgi import GatewayPorts
+        from plinth.gateway.dataplane.asgi import GatewayPorts
         from plinth.serving import translate
 
         facts = DatabaseFacts(

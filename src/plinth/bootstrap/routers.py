@@ -19,7 +19,7 @@ def routers(platform: Platform) -> list[APIRouter]:
     from plinth.catalog.http import router as catalog
     from plinth.data.http import router as data
     from plinth.evaluation.http import router as evaluation
-    from plinth.gateway.http import router as usage
+    from plinth.gateway.usage.http import router as usage
     from plinth.identity.http import router as identity
     from plinth.registry.http import router as registry
     from plinth.serving.http import router as serving

@@ -13,9 +13,9 @@ import openai
 import pytest
 
 from integration.gateway.fakes import AppThread, FakeEngine
-from plinth.gateway.asgi import GatewayPorts, create_app
-from plinth.gateway.listener import protocol
-from plinth.gateway.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
+from plinth.gateway.dataplane.asgi import GatewayPorts, create_app
+from plinth.gateway.dataplane.listener import protocol
+from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
 from plinth.gateway.settings import GatewaySettings
 from plinth.identity import PERMISSIONS, KeyEntry, Role
 from plinth.kit.clock import SystemClock

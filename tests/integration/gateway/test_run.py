@@ -20,15 +20,15 @@ PROGRAM = """
     import sys
     sys.path.insert(0, {tests!r})
     from pathlib import Path
-    from plinth.gateway.run import serve
+    from plinth.gateway.dataplane.run import serve
     from plinth.gateway.settings import GatewaySettings
 
     settings = GatewaySettings(port={port}, drain_seconds={drain})
 
     def build():
         from integration.gateway.conftest import Tokens, key_entry, KEY
-        from plinth.gateway.asgi import GatewayPorts, create_app
-        from plinth.gateway.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
+        from plinth.gateway.dataplane.asgi import GatewayPorts, create_app
+        from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
         from plinth.kit.clock import SystemClock
 
         folder = Path({folder!r})
@@ -111,6 +111,6 @@ def test_sigterm_lets_a_running_stream_finish_and_keeps_its_usage(short_folder: 
 
 def test_importing_the_data_plane_loads_no_web_framework_and_no_engine() -> None:
     heavy = "{'fastapi', 'pydantic_settings', 'torch', 'transformers', 'aiohttp', 'httpx'}"
-    check = f"import sys, plinth.gateway, plinth.gateway.asgi; print({heavy} & set(sys.modules))"
+    check = f"import sys, plinth.gateway, plinth.gateway.dataplane.asgi; print({heavy} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "set()"

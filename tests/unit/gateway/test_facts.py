@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from plinth.gateway import DatabaseFacts
-from plinth.gateway.ports import MemoryEndpoint, MemoryModel
-from plinth.gateway.snapshot import SnapshotKeeper
+from plinth.gateway.dataplane.ports import MemoryEndpoint, MemoryModel
+from plinth.gateway.dataplane.snapshot import SnapshotKeeper
 from plinth.kit import events
 from plinth.kit.clock import FixedClock
 from plinth.kit.db import Database

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plinth.gateway.dataplane.parse import parse
 from plinth.gateway.errors import (
     MalformedJson,
     MissingField,
@@ -19,7 +20,6 @@ from plinth.gateway.errors import (
     WrongType,
 )
 from plinth.gateway.model import ModelRequest, Operation
-from plinth.gateway.parse import parse
 from plinth.kit.errors import BadInput
 
 USER = [{"role": "user", "content": "Hi"}]

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from plinth.gateway.dataplane.shape import Assembler, ChunkShaper, Identity, embeddings
 from plinth.gateway.errors import Unsupported
 from plinth.gateway.model import ModelRequest, Operation, Tally
-from plinth.gateway.shape import Assembler, ChunkShaper, Identity, embeddings
 
 IDENTITY = Identity("chatcmpl-1", 7, "mine", "plinth/x")
 TOKEN = {"id": 57, "token": "I", "bytes": [73], "logprob": -2.5}

@@ -5,12 +5,12 @@ import hashlib
 
 import pytest
 
-from plinth.gateway.authenticate import authenticate, require
+from plinth.gateway.dataplane.authenticate import authenticate, require
+from plinth.gateway.dataplane.ports import Endpoint, Facts, InMemoryFacts, MemoryEndpoint, MemoryModel
+from plinth.gateway.dataplane.resolve import Resolver, find_model
+from plinth.gateway.dataplane.snapshot import SnapshotKeeper, build
 from plinth.gateway.errors import ModelFailed, ModelRetired, ModelStarting
-from plinth.gateway.ports import Endpoint, Facts, InMemoryFacts, MemoryEndpoint, MemoryModel
-from plinth.gateway.resolve import Resolver, find_model
 from plinth.gateway.settings import GatewaySettings
-from plinth.gateway.snapshot import SnapshotKeeper, build
 from plinth.identity import Actor, InternalTokens, KeyEntry
 from plinth.kit.clock import SystemClock
 from plinth.kit.errors import Forbidden, Unauthenticated

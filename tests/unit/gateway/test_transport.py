@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from plinth.gateway.transport import Address, Connection, TransportError, request_bytes
+from plinth.gateway.dataplane.transport import Address, Connection, TransportError, request_bytes
 
 Exchange = Callable[..., Any]
 

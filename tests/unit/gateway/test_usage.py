@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from plinth.gateway import UsageRecord, UsageTable, usage_summary
-from plinth.gateway.http import router
-from plinth.gateway.ports import InMemoryUsage, UsageStore
-from plinth.gateway.usage import UsageLog
+from plinth.gateway.dataplane.journal import UsageJournal
+from plinth.gateway.dataplane.ports import InMemoryUsage, UsageStore
+from plinth.gateway.usage.http import router
 from plinth.identity import Role
 from plinth.kit.clock import FixedClock
 from plinth.kit.db import Database
@@ -39,8 +39,8 @@ def record(number: int, **more: Any) -> UsageRecord:
     return UsageRecord(**{**fields, **more})
 
 
-def usage_log(store: UsageStore, folder: Path, held: int = 100) -> UsageLog:
-    log = UsageLog(store, folder, 0.01, held)
+def usage_log(store: UsageStore, folder: Path, held: int = 100) -> UsageJournal:
+    log = UsageJournal(store, folder, 0.01, held)
     log.start()
     return log
 
@@ -66,7 +66,7 @@ async def test_records_reach_the_store_and_the_journal_ends_empty(tmp_path: Path
 
 async def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
     store = InMemoryUsage()
-    killed = UsageLog(store, tmp_path, 60, 100)  # its thread never ran
+    killed = UsageJournal(store, tmp_path, 60, 100)  # its thread never ran
     await killed.add(record(1))
     await killed.add(record(2))
     with segments(tmp_path)[0].open("ab") as file:

@@ -14,9 +14,9 @@ from typing import Any
 
 import orjson
 
-from plinth.gateway import sse
+from plinth.gateway.dataplane import sse
+from plinth.gateway.dataplane.transport import Headers
 from plinth.gateway.errors import BodyTooSlow, ClientGone
-from plinth.gateway.transport import Headers
 from plinth.kit import i18n
 from plinth.kit.errors import PlinthError, TooLarge
 from plinth.kit.ids import new_id

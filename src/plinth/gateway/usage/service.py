@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from plinth.gateway import store
 from plinth.gateway.model import UsageRecord, UsageSummary
+from plinth.gateway.usage import store
 from plinth.kit.db import Database, Session
 from plinth.kit.errors import BadInput
 

@@ -9,21 +9,21 @@ from pathlib import Path
 
 import orjson
 
-from plinth.gateway.answer import Stages, answer
-from plinth.gateway.authenticate import authenticate, require
-from plinth.gateway.call import Call, Message, Receive, Send
+from plinth.gateway.dataplane.answer import Stages, answer
+from plinth.gateway.dataplane.authenticate import authenticate, require
+from plinth.gateway.dataplane.call import Call, Message, Receive, Send
+from plinth.gateway.dataplane.forward import Forwarder
+from plinth.gateway.dataplane.health import Health
+from plinth.gateway.dataplane.journal import UsageJournal
+from plinth.gateway.dataplane.metrics import CONTENT_TYPE, Metrics
+from plinth.gateway.dataplane.ports import FactSource, Tokens, Translate, UsageStore, Wanted
+from plinth.gateway.dataplane.proxy import Proxy
+from plinth.gateway.dataplane.resolve import Resolver
+from plinth.gateway.dataplane.snapshot import Snapshot, SnapshotKeeper
+from plinth.gateway.dataplane.transport import TransportError
 from plinth.gateway.errors import ClientGone, NotReady
-from plinth.gateway.forward import Forwarder
-from plinth.gateway.health import Health
-from plinth.gateway.metrics import CONTENT_TYPE, Metrics
 from plinth.gateway.model import Operation
-from plinth.gateway.ports import FactSource, Tokens, Translate, UsageStore, Wanted
-from plinth.gateway.proxy import Proxy
-from plinth.gateway.resolve import Resolver
 from plinth.gateway.settings import GatewaySettings
-from plinth.gateway.snapshot import Snapshot, SnapshotKeeper
-from plinth.gateway.transport import TransportError
-from plinth.gateway.usage import UsageLog
 from plinth.identity import Actor
 from plinth.kit import i18n, telemetry
 from plinth.kit.clock import Clock
@@ -57,7 +57,7 @@ class Gateway:
         settings = ports.settings
         self._clock, self._tokens = ports.clock, ports.tokens
         self._keeper = SnapshotKeeper(ports.facts, settings.snapshot_poll_seconds)
-        self._usage = UsageLog(
+        self._usage = UsageJournal(
             ports.usage, ports.usage_folder, settings.usage_flush_seconds, settings.usage_held_records
         )
         self._metrics = Metrics()

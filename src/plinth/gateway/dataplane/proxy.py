@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
-from plinth.gateway.call import Call
+from plinth.gateway.dataplane.call import Call
+from plinth.gateway.dataplane.transport import Address, Connection, Head, Headers, TransportError, request_bytes
 from plinth.gateway.errors import ApiUnavailable, ClientGone
-from plinth.gateway.transport import Address, Connection, Head, Headers, TransportError, request_bytes
 from plinth.kit.errors import BadInput
 
 # RFC 9110, section 7.6.1, and what the gateway answers for itself

@@ -15,13 +15,13 @@ from typing import Any
 
 import orjson
 
+from plinth.gateway.dataplane.ports import Endpoint, Translate
+from plinth.gateway.dataplane.shape import ChunkShaper, embeddings
+from plinth.gateway.dataplane.sse import DONE, EventParser, EventTooLong
+from plinth.gateway.dataplane.transport import Address, Connection, TransportError, request_bytes
 from plinth.gateway.errors import CannotDo, ContextLengthExceeded, EngineLost, EngineRefused
 from plinth.gateway.model import ModelRequest, Operation, Tally
-from plinth.gateway.ports import Endpoint, Translate
 from plinth.gateway.settings import GatewaySettings
-from plinth.gateway.shape import ChunkShaper, embeddings
-from plinth.gateway.sse import DONE, EventParser, EventTooLong
-from plinth.gateway.transport import Address, Connection, TransportError, request_bytes
 
 log = logging.getLogger(__name__)
 

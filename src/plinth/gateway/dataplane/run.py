@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from plinth.gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:
-    from plinth.gateway.asgi import Gateway
+    from plinth.gateway.dataplane.asgi import Gateway
 
 EX_CONFIG = 78
 _BACKLOG = 2048
@@ -44,7 +44,7 @@ def serve(settings: GatewaySettings, build: Callable[[], Gateway], listener: soc
     listener = listener or listen(settings)
     import uvicorn
 
-    from plinth.gateway.listener import Server, protocol
+    from plinth.gateway.dataplane.listener import Server, protocol
 
     config = uvicorn.Config(
         build(),

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from plinth.gateway.ports import Endpoint, Facts, FactSource, PublicModel
+from plinth.gateway.dataplane.ports import Endpoint, Facts, FactSource, PublicModel
 from plinth.identity import Actor, KeyEntry
 
 log = logging.getLogger(__name__)

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 from plinth import __version__
-from plinth.gateway.proxy import Proxy
-from plinth.gateway.snapshot import SnapshotKeeper
+from plinth.gateway.dataplane.proxy import Proxy
+from plinth.gateway.dataplane.snapshot import SnapshotKeeper
 from plinth.kit.clock import Clock
 
 _PROBE_EVERY_SECONDS = 1.0

@@ -6,8 +6,8 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 
-from plinth.gateway.ports import Tokens
-from plinth.gateway.snapshot import Snapshot
+from plinth.gateway.dataplane.ports import Tokens
+from plinth.gateway.dataplane.snapshot import Snapshot
 from plinth.identity import INTERNAL_PREFIX, PERMISSIONS, Actor, Role
 from plinth.kit.errors import Forbidden, Unauthenticated
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from plinth.gateway import rules
+from plinth.gateway.dataplane import rules
+from plinth.gateway.dataplane.rules import Rule
 from plinth.gateway.errors import MalformedJson, MissingField, Unsupported, WrongType
 from plinth.gateway.model import ModelRequest, Operation
-from plinth.gateway.rules import Rule
 
 _MANY = 100_000_000  # characters: the body limit is the real bound
 _MAX_MESSAGES = 10_000

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from plinth.gateway.schemas import UsageSummaryOut
-from plinth.gateway.service import usage_summary
+from plinth.gateway.usage.schemas import UsageSummaryOut
+from plinth.gateway.usage.service import usage_summary
 from plinth.identity import Actor
 from plinth.kit.clock import Clock
 from plinth.kit.db import Database

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from datetime import UTC, datetime
 
+from plinth.gateway.dataplane.ports import Endpoint, PublicModel, Wanted
+from plinth.gateway.dataplane.snapshot import Snapshot, SnapshotKeeper
 from plinth.gateway.errors import ModelFailed, ModelRetired, ModelStarting
-from plinth.gateway.ports import Endpoint, PublicModel, Wanted
 from plinth.gateway.settings import GatewaySettings
-from plinth.gateway.snapshot import Snapshot, SnapshotKeeper
 from plinth.identity import Actor
 from plinth.kit.clock import Clock
 from plinth.registry import UnknownModel

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from plinth.gateway.ports import Endpoint, Facts, PublicModel
+from plinth.gateway.dataplane.ports import Endpoint, Facts, PublicModel
 from plinth.identity import KeyEntry
 from plinth.kit import events
 from plinth.kit.db import Database, Session

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from plinth.gateway import sse
-from plinth.gateway.call import Call
+from plinth.gateway.dataplane import sse
+from plinth.gateway.dataplane.call import Call
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import orjson
 
+from plinth.gateway.dataplane.ports import UsageStore
 from plinth.gateway.model import UsageRecord
-from plinth.gateway.ports import UsageStore
 from plinth.kit.ids import new_id
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ _BATCH = 1000
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
-class UsageLog:
+class UsageJournal:
     """Args: `folder` for the journal; `flush_seconds` between moves; `held_records` bounds memory."""
 
     def __init__(self, store: UsageStore, folder: Path, flush_seconds: float, held_records: int) -> None:

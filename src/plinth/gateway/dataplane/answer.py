@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import orjson
 
 from plinth import __version__
-from plinth.gateway.authenticate import require
-from plinth.gateway.call import Call
+from plinth.gateway.dataplane.authenticate import require
+from plinth.gateway.dataplane.call import Call
+from plinth.gateway.dataplane.forward import Forwarder
+from plinth.gateway.dataplane.journal import UsageJournal
+from plinth.gateway.dataplane.meter import Meter
+from plinth.gateway.dataplane.metrics import Metrics
+from plinth.gateway.dataplane.parse import parse
+from plinth.gateway.dataplane.ports import Endpoint, PublicModel
+from plinth.gateway.dataplane.reply import EventReply
+from plinth.gateway.dataplane.resolve import Resolver, find_model
+from plinth.gateway.dataplane.shape import Assembler, ChunkShaper, Identity
+from plinth.gateway.dataplane.snapshot import Snapshot
 from plinth.gateway.errors import CannotDo, ClientGone, EngineLost
-from plinth.gateway.forward import Forwarder
-from plinth.gateway.meter import Meter
-from plinth.gateway.metrics import Metrics
 from plinth.gateway.model import ModelRequest, Operation
-from plinth.gateway.parse import parse
-from plinth.gateway.ports import Endpoint, PublicModel
-from plinth.gateway.reply import EventReply
-from plinth.gateway.resolve import Resolver, find_model
 from plinth.gateway.settings import GatewaySettings
-from plinth.gateway.shape import Assembler, ChunkShaper, Identity
-from plinth.gateway.snapshot import Snapshot
-from plinth.gateway.usage import UsageLog
 from plinth.identity import Actor
 from plinth.kit.clock import Clock
 from plinth.kit.errors import PlinthError
@@ -41,7 +41,7 @@ class Stages:
     clock: Clock
     resolver: Resolver
     forwarder: Forwarder
-    usage: UsageLog
+    usage: UsageJournal
     metrics: Metrics
 
 
