@@ -74,10 +74,34 @@ class Tally:
         }
 
 
+class RecordKind(StrEnum):
+    """`request`: the answer that counted, or the refusal. `attempt`: reached a target, and another
+    one gave the answer. `mirror`: a shadow copy. Money counts all, requests count only `request`."""
+
+    request = "request"
+    attempt = "attempt"
+    mirror = "mirror"
+
+
 @dataclass(frozen=True, slots=True)
 class UsageRecord:
-    """One finished request of the data plane. `status` is the HTTP status, 499 when the client left
-    first; `model` is the name the client used; `first_token_ms` is None when nothing was generated."""
+    """What one attempt at one model call used.
+
+    Args:
+        created_at: unix seconds when the client's request arrived.
+        key_id, principal: who asked; end_user: the client's own `user` field.
+        operation: path below `/v1`.
+        model: the name the client used; route: the route's id when that name is a route.
+        model_id: the model that answered; target: the name by which the route chose it.
+        endpoint_group: the engine (or remote entry) that worked; engine: its kind.
+        first_token_ms: None when nothing was generated; total_ms: from arrival to the end.
+        dispatched_at: unix seconds when the target got the request, None when none did;
+            occupied_seconds: how long the target worked on it.
+        status: HTTP status, 499 when the client left first; error_code: of our error object.
+        priority: `interactive` or `batch`.
+        cost_nanos: price of a remote target in 1e-9 of the currency's unit; None for own engines
+            (their hour is settled later) and unknown prices.
+    """
 
     id: str
     created_at: float
@@ -95,6 +119,19 @@ class UsageRecord:
     total_ms: float
     status: int
     request_id: str
+    organization_id: str = ""
+    kind: str = RecordKind.request.value
+    end_user: str = ""
+    route: str = ""
+    target: str = ""
+    engine: str = ""
+    dispatched_at: float | None = None
+    occupied_seconds: float = 0.0
+    error_code: str = ""
+    streamed: bool = False
+    priority: str = "interactive"
+    cost_nanos: int | None = None
+    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)

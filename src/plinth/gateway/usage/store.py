@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Column, Float, Index, Integer, String, Table, case, func, select
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, case, false, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from plinth.gateway.model import UsageLine, UsageRecord
@@ -30,7 +30,22 @@ usage_records = Table(
     Column("total_ms", Float, nullable=False),
     Column("status", Integer, nullable=False),
     Column("request_id", String(64), nullable=False),
+    Column("organization_id", String(64), nullable=False, server_default=""),
+    Column("kind", String(16), nullable=False, server_default="request"),
+    Column("end_user", String(512), nullable=False, server_default=""),
+    Column("route", String(64), nullable=False, server_default=""),
+    Column("target", String(256), nullable=False, server_default=""),
+    Column("engine", String(32), nullable=False, server_default=""),
+    Column("dispatched_at", Float, nullable=True),
+    Column("occupied_seconds", Float, nullable=False, server_default="0"),
+    Column("error_code", String(64), nullable=False, server_default=""),
+    Column("streamed", Boolean, nullable=False, server_default=false()),
+    Column("priority", String(16), nullable=False, server_default="interactive"),
+    Column("cost_nanos", BigInteger, nullable=True),
+    Column("currency", String(3), nullable=False, server_default=""),
     Index("ix_usage_records_project_id_created_at", "project_id", "created_at"),
+    Index("ix_usage_records_organization_id_created_at", "organization_id", "created_at"),
+    Index("ix_usage_records_dispatched_at", "dispatched_at"),
 )
 
 
@@ -55,7 +70,12 @@ def totals(session: Session, project_id: str, since: float, until: float) -> lis
             func.sum(columns.cached_tokens),
             func.sum(columns.completion_tokens),
         )
-        .where(columns.project_id == project_id, columns.created_at >= since, columns.created_at < until)
+        .where(
+            columns.project_id == project_id,
+            columns.kind == "request",
+            columns.created_at >= since,
+            columns.created_at < until,
+        )
         .group_by(columns.model)
         .order_by(columns.model)
     )
