@@ -62,3 +62,8 @@ def test_examples_keep_to_their_budget_and_hold_no_template() -> None:
 
 def test_evaluation_items() -> None:
     assert json.loads(prompts.evaluation_file([Row("a", "b")])) == {"item": {"text": "a", "label": "b"}}
+
+
+def test_answers_have_room_for_the_longest_label_and_no_more_than_the_limit() -> None:
+    assert prompts.estimate_tokens("挂失") < prompts.answer_tokens(["挂失"]) < prompts.answer_tokens(LABELS)
+    assert prompts.answer_tokens(["balance_not_updated_after_cheque_or_cash_deposit" * 2]) == 24

@@ -62,6 +62,11 @@ def estimate_tokens(text: str) -> int:
     return round(ascii_count / 3.5 + (len(text) - ascii_count) * 2.5) + 1
 
 
+def answer_tokens(labels: Sequence[str]) -> int:
+    """Room for the longest label in a short sentence; a model that rambles is wrong by then anyway."""
+    return min(int(texts()["answer_tokens"]), max(estimate_tokens(label) for label in labels) + 8)
+
+
 def training_file(rows: Iterable[Row]) -> bytes:
     """Chat JSONL: the prompt of the tuned model, the customer's text, the label as the answer."""
     lines = []

@@ -191,7 +191,7 @@ def evaluate(
         model = tuning.model if arm == "tuned" else BASE
         api.deploy(model, None if arm == "tuned" else CONTEXT_TOKENS)
         prompt = prompts.prefix(arm, prepared.table.labels, prepared.train, prepared.seed)
-        tokens = int(prompts.texts()["answer_tokens"])
+        tokens = prompts.answer_tokens(prepared.table.labels)
         run_id = api.create_run(results.eval_id, arm, model, files.test, prompt, tokens)
         with screen.progress(screen.text(arm)) as update:
             run = follow_run(api, results.eval_id, run_id, update)
@@ -279,7 +279,7 @@ def ask(api: Api, prepared: Prepared, deployed: Deployed, screen: Screen) -> lis
         screen.token("      ")
         started, first, pieces = time.monotonic(), 0.0, []
         messages = [*prompt, {"role": "user", "content": row.text}]
-        for piece in api.ask(NAME, messages, int(prompts.texts()["answer_tokens"])):
+        for piece in api.ask(NAME, messages, prompts.answer_tokens(prepared.table.labels)):
             first = first or time.monotonic() - started
             pieces.append(piece)
             screen.token(piece)
