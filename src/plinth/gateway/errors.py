@@ -8,6 +8,8 @@
         EngineRefused                           the model or its engine said no
     ModelRetired 404                            (an unknown name: the registry's `UnknownModel`)
     BodyTooSlow 408, HeadersTooLarge 431
+    RateLimited 429
+    └── ProviderBusy, Busy
     Unavailable 503
     └── NotReady, ModelStarting, ModelFailed, EngineLost, ApiUnavailable
 
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from plinth.kit.errors import BadInput, NotFound, PlinthError, Unavailable
+from plinth.kit.errors import BadInput, NotFound, PlinthError, RateLimited, Unavailable
 
 
 class ClientGone(Exception):
@@ -148,6 +150,20 @@ class EngineLost(_RetrySoon, Unavailable):
     Try again in {retry_after_seconds} seconds."""
 
     code = "engine_lost"
+
+
+class ProviderBusy(RateLimited):
+    """The provider behind the model '{model}' takes no more requests at the moment.
+    Try again in {retry_after_seconds} seconds."""
+
+    code = "provider_busy"
+
+
+class Busy(RateLimited):
+    """'{name}' is working on as many requests as it may, and no place came free in time.
+    Try again in {retry_after_seconds} seconds, or raise the route's `concurrency` or `queue`."""
+
+    code = "gateway_busy"
 
 
 class ApiUnavailable(_RetrySoon, Unavailable):

@@ -21,7 +21,8 @@ class Operation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One validated request. `fields` are the OpenAI fields that an engine gets to see, nothing else."""
+    """One validated request. `fields` are the OpenAI fields that an engine gets to see, nothing else.
+    `user` is the client's own name for who asks."""
 
     operation: Operation
     model: str
@@ -30,6 +31,7 @@ class ModelRequest:
     include_usage: bool = False
     base64: bool = False
     dimensions: int | None = None
+    user: str = ""
 
 
 @dataclass(slots=True)

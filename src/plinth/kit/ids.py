@@ -11,6 +11,8 @@ import threading
 import time
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+# two characters at a time: ids are made several times in every request
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _lock = threading.Lock()
 _last = 0
 
@@ -25,7 +27,7 @@ def new_id(prefix: str, unix: float | None = None) -> str:
             value = _last + 1
         if unix is None:
             _last = value
-    return prefix + "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+    return prefix + "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def secret_token(nbytes: int = 32) -> str:

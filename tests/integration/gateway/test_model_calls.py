@@ -130,8 +130,9 @@ def test_a_viewer_may_read_metrics_but_not_use_models(world: World) -> None:
     world.ask()
     world.records(2)
     metrics = httpx.get(world.url + "/metrics", headers={"authorization": f"Bearer {VIEWER_KEY}"}).text
-    assert 'plinth_requests_total{model="assistant",operation="chat/completions",status="200"} 1.0' in metrics
-    assert 'plinth_tokens_total{kind="completion",model="assistant"} 3.0' in metrics
+    own = 'model="assistant",operation="chat/completions"'
+    assert f'plinth_requests_total{{kind="request",{own},status="200",worker="0"}} 1.0' in metrics
+    assert f'plinth_tokens_total{{kind="completion",{own},worker="0"}} 3.0' in metrics
 
 
 def test_internal_token(world: World) -> None:

@@ -16,6 +16,7 @@ from plinth.gateway.dataplane.forward import Forwarder
 from plinth.gateway.dataplane.health import Health
 from plinth.gateway.dataplane.journal import UsageJournal
 from plinth.gateway.dataplane.metrics import CONTENT_TYPE, Metrics
+from plinth.gateway.dataplane.plan import Planner
 from plinth.gateway.dataplane.ports import FactSource, Tokens, Translate, UsageStore, Wanted
 from plinth.gateway.dataplane.proxy import Proxy
 from plinth.gateway.dataplane.resolve import Resolver
@@ -57,17 +58,19 @@ class Gateway:
         settings = ports.settings
         self._clock, self._tokens = ports.clock, ports.tokens
         self._keeper = SnapshotKeeper(ports.facts, settings.snapshot_poll_seconds)
-        self._usage = UsageJournal(
+        self._journal = UsageJournal(
             ports.usage, ports.usage_folder, settings.usage_flush_seconds, settings.usage_held_records
         )
         self._metrics = Metrics()
+        self._forwarder = Forwarder(settings.connect_timeout_seconds, ports.translate)
         self._stages = Stages(
-            settings,
-            ports.clock,
-            Resolver(self._keeper, ports.wanted, ports.clock, settings),
-            Forwarder(settings, ports.translate),
-            self._usage,
-            self._metrics,
+            settings=settings,
+            clock=ports.clock,
+            planner=Planner(settings),
+            resolver=Resolver(self._keeper, ports.wanted, ports.clock, settings),
+            forwarder=self._forwarder,
+            journal=self._journal,
+            metrics=self._metrics,
         )
         self._proxy = Proxy(str(ports.api_socket), settings.body_timeout_seconds)
         self._health = Health(self._keeper, self._proxy, ports.clock)
@@ -112,7 +115,7 @@ class Gateway:
             require(self._caller(call)[1], "usage:read")
             await call.respond(200, self._metrics.expose(), CONTENT_TYPE)
         else:
-            self._metrics.proxied.inc()
+            self._metrics.proxied += 1
             await self._proxy.relay(call)
 
     def _caller(self, call: Call) -> tuple[Snapshot, Actor]:
@@ -126,11 +129,12 @@ class Gateway:
         await receive()
         i18n.error_message(PlinthError(), "zh")  # reads the texts now and not in the middle of a request
         self._keeper.start()
-        self._usage.start()
+        self._journal.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._keeper.stop()
-        self._usage.stop()
+        self._journal.stop()
+        self._forwarder.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -26,6 +26,10 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 JSON = b"application/json"
+# in the scope, from our own listener: functions to call when the client's connection is lost
+WATCHERS = "plinth.watchers"
+# in a start message, for our own listener: send the head now, do not wait for the body
+FLUSH = "plinth.flush"
 _DISCARD_FACTOR = 4
 
 
@@ -39,6 +43,7 @@ class Call:
         self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self.request_id = _request_id(self.headers.get(b"x-request-id", b""))
         self.language = i18n.negotiate(self.headers.get(b"accept-language", b"").decode("latin-1"))
+        self.extra_headers: Headers = []
         self.started = False
         self.finished = False
         self.is_event_stream = False
@@ -53,7 +58,8 @@ class Call:
             async with asyncio.timeout(timeout_seconds):
                 if declared.isdigit() and int(declared) > limit_bytes:
                     await self._refuse_large(limit_bytes)
-                async for data in self.uploads():
+                while not self.body_consumed:
+                    data = await self._upload()
                     size += len(data)
                     if size > limit_bytes:
                         await self._refuse_large(limit_bytes)
@@ -61,17 +67,21 @@ class Call:
         except TimeoutError:
             self._unread = True
             raise BodyTooSlow(seconds=timeout_seconds) from None
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     async def uploads(self) -> AsyncIterator[bytes]:
         """The request body piece by piece. Raises `ClientGone`."""
         while not self.body_consumed:
-            message = await self.receive()
-            if message["type"] == "http.disconnect":
-                raise ClientGone
-            self.body_consumed = not message.get("more_body", False)
-            if data := message.get("body", b""):
+            if data := await self._upload():
                 yield data
+
+    async def _upload(self) -> bytes:
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        self.body_consumed = not message.get("more_body", False)
+        body: bytes = message.get("body", b"")
+        return body
 
     async def gone(self) -> None:
         """Returns when the client has closed its connection. Call it after the body was read."""
@@ -80,20 +90,27 @@ class Call:
 
     @asynccontextmanager
     async def watched(self, watch: Callable[[], Awaitable[object]] | None = None) -> AsyncIterator[None]:
-        """Run the block until it ends or `watch` (default: `gone`) returns, which raises `ClientGone`
-        inside the block. Needed because ASGI tells about a disconnect only to those who ask."""
+        """Run the block until it ends or `watch` (default: the client's disconnect) returns, which
+        raises `ClientGone` inside the block. ASGI tells about a disconnect only to those who ask;
+        our own listener calls those who left a function, which spares a task for each request."""
         task = asyncio.current_task()
         assert task is not None
         left = False
 
-        async def wait() -> None:
+        def leave() -> None:
             nonlocal left
-            await (watch or self.gone)()
-            if not self.finished:
+            if not self.finished and not left:
                 left = True
                 task.cancel()
 
-        watcher = asyncio.create_task(wait())
+        async def wait() -> None:
+            await (watch or self.gone)()
+            leave()
+
+        watchers: set[Callable[[], None]] | None = self.scope.get(WATCHERS)
+        watcher = asyncio.create_task(wait()) if watch is not None or watchers is None else None
+        if watchers is not None:
+            watchers.add(leave)
         try:
             yield
         except asyncio.CancelledError:
@@ -102,13 +119,17 @@ class Call:
             task.uncancel()
             raise ClientGone from None
         finally:
-            watcher.cancel()
+            if watcher is not None:
+                watcher.cancel()
+            if watchers is not None:
+                watchers.discard(leave)
 
-    async def start(self, status: int, headers: Headers) -> None:
-        headers = [*headers, (b"x-request-id", self.request_id.encode())]
+    async def start(self, status: int, headers: Headers, flush: bool = False) -> None:
+        """`flush`: the body may take its time, the head must not."""
+        headers = [*headers, *self.extra_headers, (b"x-request-id", self.request_id.encode())]
         if self._unread:
             headers.append((b"connection", b"close"))
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.start", "status": status, "headers": headers, FLUSH: flush})
         self.started = True
 
     async def send(self, data: bytes) -> None:

@@ -1,7 +1,10 @@
-"""Speak to one engine: open the exchange, read its chunks, translate its refusals.
+"""Speak to one target: open the exchange, read its answer, translate its refusals.
 
-Everything that means "this engine is gone or broken" becomes `EngineLost`, which the caller may
-answer with a second attempt; everything that means "this request is wrong" becomes `BadInput`.
+Everything that means "this target is gone or broken" becomes `EngineLost`, which the caller may
+answer with another attempt; everything that means "this request is wrong" becomes `BadInput`.
+
+Our own engines are always asked for a stream over a fresh connection, because only closing a
+stream frees their slot at once. Providers get what the client wants over kept-alive connections.
 """
 
 from __future__ import annotations
@@ -10,139 +13,167 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from plinth.gateway.dataplane.ports import Endpoint, Translate
+from plinth.gateway.dataplane.relay import NotAStream, ProviderError, Relay
 from plinth.gateway.dataplane.shape import ChunkShaper, embeddings
 from plinth.gateway.dataplane.sse import DONE, EventParser, EventTooLong
-from plinth.gateway.dataplane.transport import Address, Connection, TransportError, request_bytes
-from plinth.gateway.errors import CannotDo, ContextLengthExceeded, EngineLost, EngineRefused
+from plinth.gateway.dataplane.transport import Address, Connection, Pool, TransportError, request_bytes
+from plinth.gateway.errors import CannotDo, ContextLengthExceeded, EngineLost, EngineRefused, ProviderBusy
 from plinth.gateway.model import ModelRequest, Operation, Tally
-from plinth.gateway.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
 
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_ANSWER_BYTES = 256 * 1024 * 1024
+_DRAIN_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds a target may take: to its first byte, between two, in all (0: no limit)."""
+
+    first_token: float
+    between_tokens: float
+    total: float = 0.0
 
 
 class Forwarder:
-    def __init__(self, settings: GatewaySettings, translate: Translate) -> None:
-        self._settings, self._translate = settings, translate
+    """Belongs to one event loop."""
+
+    def __init__(self, connect_timeout_seconds: float, translate: Translate) -> None:
+        self._pool, self._translate = Pool(connect_timeout_seconds), translate
+
+    def close(self) -> None:
+        self._pool.close()
 
     @asynccontextmanager
-    async def pieces(
-        self, request: ModelRequest, endpoint: Endpoint, shaper: ChunkShaper
-    ) -> AsyncIterator[PieceStream]:
-        """A running generation; leaving the `with` closes the connection, which ends the generation."""
-        fields = {**request.fields, "stream": True, "stream_options": {"include_usage": True}}
-        exchange = _Exchange(request, self._settings.engine_silence_seconds)
+    async def exchange(self, request: ModelRequest, endpoint: Endpoint, patience: Patience) -> AsyncIterator[Exchange]:
+        """A request that was sent; leaving the `with` before the answer's end closes the connection,
+        which ends the generation."""
+        exchange = Exchange(request, endpoint, self._pool, patience)
         try:
-            await exchange.open(endpoint, self._translate(fields, endpoint), self._settings.connect_timeout_seconds)
-            yield PieceStream(exchange, shaper)
+            await exchange.open(self._body(request, endpoint))
+            yield exchange
         finally:
             exchange.close()
 
-    async def embeddings(self, request: ModelRequest, endpoint: Endpoint, tally: Tally) -> dict[str, Any]:
-        """OpenAI's embedding list."""
-        fields = {**request.fields, "encoding_format": "float"}
-        exchange = _Exchange(request, self._settings.engine_silence_seconds)
-        try:
-            await exchange.open(endpoint, self._translate(fields, endpoint), self._settings.connect_timeout_seconds)
-            raw = await exchange.read_all(_MAX_ANSWER_BYTES)
-        finally:
-            exchange.close()
-        try:
-            return embeddings(orjson.loads(raw), request, tally)
-        except (KeyError, TypeError, ValueError):
-            raise exchange.lost("it sent garbage") from None
+    def _body(self, request: ModelRequest, endpoint: Endpoint) -> bytes:
+        fields = request.fields
+        if request.operation is Operation.embedding:
+            fields = {**fields, "encoding_format": "float"}
+        elif request.stream or endpoint.url is None:
+            fields = {**fields, "stream": True, "stream_options": {"include_usage": True}}
+        return orjson.dumps(self._translate(fields, endpoint))
 
 
-class PieceStream:
-    """An engine's chunks in the client's shape, one at a time.
+class Exchange:
+    """One request to one target. Every way of reading its answer raises `EngineLost` when the target
+    breaks off or makes no sense, and `BadInput` when it blames the request."""
 
-    Iterating raises `EngineLost` when the stream breaks off or makes no sense, `BadInput` when the
-    engine blames the request.
-    """
-
-    def __init__(self, exchange: _Exchange, shaper: ChunkShaper) -> None:
-        self._exchange, self._shaper = exchange, shaper
-        self._parser = EventParser()
-        self._waiting: deque[bytes] = deque()
-
-    def __aiter__(self) -> PieceStream:
-        return self
-
-    async def __anext__(self) -> dict[str, Any]:
-        while True:
-            while not self._waiting:
-                await self._receive()
-            payload = self._waiting.popleft()
-            if payload == DONE:
-                if not self._shaper.finished:
-                    raise self._exchange.lost("it ended without a reason")
-                raise StopAsyncIteration
-            if (piece := self._shaped(payload)) is not None:
-                return piece
-
-    async def _receive(self) -> None:
-        data = await self._exchange.read()
-        if not data:
-            raise self._exchange.lost("its answer broke off")
-        try:
-            self._waiting.extend(self._parser.feed(data))
-        except EventTooLong:
-            raise self._exchange.lost("it sent an event that is too long") from None
-
-    def _shaped(self, payload: bytes) -> dict[str, Any] | None:
-        try:
-            chunk = orjson.loads(payload)
-            if chunk is None:  # llama.cpp opens the answer to several prompts with it
-                return None
-            if "error" not in chunk:
-                return self._shaper.shape(chunk)
-        except (KeyError, TypeError, AttributeError, ValueError):
-            raise self._exchange.lost("it sent garbage") from None
-        raise self._exchange.refusal(500, chunk)
-
-
-class _Exchange:
-    """One request on one connection to an engine."""
-
-    def __init__(self, request: ModelRequest, silence_seconds: float) -> None:
-        self._request, self._silence_seconds = request, silence_seconds
+    def __init__(self, request: ModelRequest, endpoint: Endpoint, pool: Pool, patience: Patience) -> None:
+        self._request, self._endpoint, self._pool, self._patience = request, endpoint, pool, patience
         self._connection: Connection | None = None
+        self._total: asyncio.TimerHandle | None = None
+        self.streams = False
 
-    async def open(self, endpoint: Endpoint, fields: dict[str, Any], connect_seconds: float) -> None:
+    async def open(self, body: bytes) -> None:
         """Send the request and wait for a good status."""
         try:
-            address = Address.of(endpoint.socket_path, endpoint.url)
-            self._connection = connection = await Connection.connect(address, connect_seconds)
-            await connection.write(self._request_bytes(address, endpoint, fields))
-            async with asyncio.timeout(self._silence_seconds):
-                head = await connection.head()
+            self._address = address = Address.of(self._endpoint.socket_path, self._endpoint.url)
+            head = _request_head(address, self._request.operation, self._endpoint.key)
+            message = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+            try:
+                await self._send(message, fresh=self._endpoint.url is None)
+            except TransportError as error:
+                if not error.stale:
+                    raise
+                await self._send(message, fresh=True)
         except TransportError as error:
             raise self.lost(str(error)) from error
-        except TimeoutError:
-            raise self.lost("it was silent for too long") from None
-        if head.status != 200:
-            raise self.refusal(head.status, _decoded(await self.read_all(_MAX_ERROR_BYTES)))
-        streams = self._request.operation is not Operation.embedding
-        if streams and not head.header(b"content-type").startswith(b"text/event-stream"):
+        assert self._connection is not None
+        answer = await self._connection.head()
+        if answer.status != 200:
+            raise self.refusal(
+                answer.status, _decoded(await self.read_all(_MAX_ERROR_BYTES)), answer.header(b"retry-after")
+            )
+        self.streams = answer.header(b"content-type").startswith(b"text/event-stream")
+
+    async def _send(self, message: bytes, fresh: bool) -> None:
+        self.close()
+        self._connection = connection = await self._pool.take(self._address, fresh)
+        if self._patience.total:
+            loop = asyncio.get_running_loop()
+            self._total = loop.call_later(self._patience.total, connection.expire)
+        connection.limit(self._patience.first_token)
+        await connection.write(message)
+        await connection.head()
+
+    async def pieces(self, shaper: ChunkShaper) -> AsyncIterator[dict[str, Any]]:
+        """A stream's chunks in the client's shape, one at a time."""
+        if not self.streams:
             raise self.lost("it did not stream")
+        parser, waiting = EventParser(), deque[bytes]()
+        while True:
+            while not waiting:
+                waiting.extend(self._events(parser, await self._more()))
+            payload = waiting.popleft()
+            if payload == DONE:
+                if not shaper.finished:
+                    raise self.lost("it ended without a reason")
+                return
+            if (piece := self._shaped(payload, shaper)) is not None:
+                yield piece
+
+    async def relayed(self, relay: Relay) -> AsyncIterator[bytes]:
+        """A provider's stream as bytes for the client."""
+        if not self.streams:
+            raise self.lost("it did not stream")
+        while not relay.finished:
+            data = await self._more()
+            try:
+                ready = relay.feed(data)
+            except ProviderError as error:
+                raise self.refusal(500, error.body) from None
+            except NotAStream as error:
+                raise self.lost(str(error)) from None
+            if ready:
+                yield ready
+        await self._drain()
+
+    async def answer(self, tally: Tally) -> dict[str, Any]:
+        """A provider's whole answer, as it is but for the model's public name."""
+        decoded = _decoded(await self.read_all(_MAX_ANSWER_BYTES))
+        if not isinstance(decoded.get("choices"), list):
+            if "error" in decoded:
+                raise self.refusal(500, decoded)
+            raise self.lost("it sent garbage")
+        if isinstance(usage := decoded.get("usage"), dict):
+            tally.report(usage)
+        tally.pieces += 1
+        decoded["model"] = self._request.model
+        return decoded
+
+    async def embeddings(self, tally: Tally) -> dict[str, Any]:
+        """OpenAI's embedding list."""
+        raw = await self.read_all(_MAX_ANSWER_BYTES)
+        try:
+            return embeddings(orjson.loads(raw), self._request, tally)
+        except (KeyError, TypeError, ValueError):
+            raise self.lost("it sent garbage") from None
 
     async def read(self) -> bytes:
         assert self._connection is not None
         try:
-            async with asyncio.timeout(self._silence_seconds):
-                return await self._connection.read()
+            return await self._connection.read()
         except TransportError as error:
             raise self.lost(str(error)) from error
-        except TimeoutError:
-            raise self.lost("it was silent for too long") from None
 
     async def read_all(self, limit_bytes: int) -> bytes:
         pieces, size = [], 0
@@ -151,17 +182,25 @@ class _Exchange:
             size += len(data)
             if size > limit_bytes:
                 raise self.lost("its answer is too large")
-        return b"".join(pieces)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        if self._total is not None:
+            self._total.cancel()
+            self._total = None
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._endpoint.url is None:
+            connection.close()
+        else:
+            self._pool.give(self._address, connection)
 
     def lost(self, reason: str) -> EngineLost:
         return EngineLost(model=self._request.model, reason=reason, retry_after_seconds=1)
 
-    def refusal(self, status: int, body: dict[str, Any]) -> Exception:
-        """What an engine's error object means for the client.
+    def refusal(self, status: int, body: dict[str, Any], retry_after: bytes = b"") -> Exception:
+        """What a target's error object means for the client.
 
         llama.cpp: `{"error": {"code": 400, "type": "exceed_context_size_error", "n_prompt_tokens", "n_ctx"}}`;
         vLLM and remote providers: `{"error": {"message", "type", "code"}}`.
@@ -179,22 +218,60 @@ class _Exchange:
             )
         if status == 501:
             return CannotDo(model=self._request.model, operation=str(self._request.operation), param="model")
-        if 400 <= status < 500 and status not in (401, 403, 404, 408, 429):
+        if status == 429:
+            seconds = min(int(retry_after), 3600) if retry_after.isdigit() else 1
+            return ProviderBusy(model=self._request.model, retry_after_seconds=seconds)
+        if 400 <= status < 500 and status not in (401, 403, 404, 408):
             return EngineRefused(reason=message[:500])
-        log.error("an engine answered with an error", extra={"status": status, "kind": kind})
+        log.error("a target answered with an error", extra={"status": status, "kind": kind[:100]})
         return self.lost(f"status {status}")
 
-    def _request_bytes(self, address: Address, endpoint: Endpoint, fields: dict[str, Any]) -> bytes:
-        body = orjson.dumps(fields)
-        headers = [
-            (b"host", address.host.encode()),
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-        ]
-        if endpoint.key:
-            headers.append((b"authorization", b"Bearer " + endpoint.key.encode()))
-        return request_bytes("POST", f"{address.prefix}/{self._request.operation}".encode(), headers, body)
+    async def _drain(self) -> None:
+        """The last bytes of a finished stream's framing, so that the connection can be used again."""
+        assert self._connection is not None
+        self._connection.limit(_DRAIN_SECONDS)
+        with suppress(EngineLost):
+            while await self.read():
+                pass
+
+    async def _more(self) -> bytes:
+        """The next bytes of a stream."""
+        data = await self.read()
+        if not data:
+            raise self.lost("its answer broke off")
+        assert self._connection is not None
+        self._connection.limit(self._patience.between_tokens)
+        return data
+
+    def _events(self, parser: EventParser, data: bytes) -> list[bytes]:
+        try:
+            return parser.feed(data)
+        except EventTooLong:
+            raise self.lost("it sent an event that is too long") from None
+
+    def _shaped(self, payload: bytes, shaper: ChunkShaper) -> dict[str, Any] | None:
+        try:
+            chunk = orjson.loads(payload)
+            if chunk is None:  # llama.cpp opens the answer to several prompts with it
+                return None
+            if "error" not in chunk:
+                return shaper.shape(chunk)
+        except (KeyError, TypeError, AttributeError, ValueError):
+            raise self.lost("it sent garbage") from None
+        raise self.refusal(500, chunk)
+
+
+@lru_cache(maxsize=4096)
+def _request_head(address: Address, operation: Operation, key: str | None) -> bytes:
+    """Everything before the length's digits; the same for every request to a target."""
+    host = address.host.encode() + (b":%d" % address.port if address.port not in (None, 80, 443) else b"")
+    headers = [(b"host", host), (b"content-type", b"application/json")]
+    if key:
+        headers.append((b"authorization", b"Bearer " + key.encode()))
+    if address.socket_path:
+        headers.append((b"connection", b"close"))
+    head = request_bytes("POST", f"{address.prefix}/{operation}".encode(), headers)
+    return head.removesuffix(b"\r\n") + b"content-length: "
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

@@ -16,7 +16,6 @@ import logging
 import os
 import threading
 from collections import deque
-from dataclasses import asdict
 from pathlib import Path
 
 import orjson
@@ -67,7 +66,7 @@ class UsageJournal:
             self._held.append(record)
 
     def _append(self, record: UsageRecord) -> None:
-        line = orjson.dumps(asdict(record)) + b"\n"
+        line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
         with self._lock:
             if self._descriptor is None:
                 self._active = self._folder / f"{new_id('usage-')}.jsonl"

@@ -1,17 +1,25 @@
-"""uvicorn, with what it lacks: limits on the headers' size and time, and an end that is no failure."""
+"""uvicorn, with what it lacks: limits on the headers' size and time, one write for a head and its
+body, news of a disconnect without a waiting task, and an end that is no failure."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
 from types import FrameType
 from typing import Any
+from urllib.parse import unquote
 
+import httptools
 import orjson
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from plinth.gateway.dataplane.call import FLUSH, WATCHERS
 from plinth.gateway.errors import HeadersTooLarge
 from plinth.kit.errors import BadInput, PlinthError
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
 class Server(uvicorn.Server):
@@ -20,6 +28,71 @@ class Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         super().handle_exit(sig, frame)
         self._captured_signals.clear()
+
+
+class Cycle(RequestResponseCycle):
+    """One request and its response. The head waits for the first piece of the body, so that a small
+    answer is one write; `FLUSH` in the start message sends it at once."""
+
+    _head = b""
+    _left = 0
+
+    async def send(self, message: Any) -> None:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if not self.response_started:
+            self._begin(message)
+        elif self.response_complete:
+            raise RuntimeError("the response was complete already")
+        else:
+            self._body(message.get("body", b""), message.get("more_body", False))
+
+    def _begin(self, message: Any) -> None:
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        status: int = message["status"]
+        lines: list[bytes] = []
+        for name, value in (*self.default_headers, *message["headers"]):
+            if b"\r" in value or b"\n" in value or b"\0" in value:
+                raise ValueError(f"the header {name!r} holds control characters")
+            if name == b"content-length":
+                self.chunked_encoding, self._left = False, int(value)
+            elif name == b"connection" and value.lower() == b"close":
+                self.keep_alive = False
+            lines += (name, b": ", value, b"\r\n")
+        if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in (204, 304):
+            self.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        if not self.keep_alive:
+            lines.append(b"connection: close\r\n")
+        line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
+        self._head = b"".join((line, *lines, b"\r\n"))
+        if message.get(FLUSH):
+            self.transport.write(self._head)
+            self._head = b""
+
+    def _body(self, body: bytes, more: bool) -> None:
+        head, self._head = self._head, b""
+        if self.scope["method"] == "HEAD":
+            body, self._left = b"", 0
+        if self.chunked_encoding:
+            end = b"" if more else b"0\r\n\r\n"
+            pieces = (head, b"%x\r\n" % len(body), body, b"\r\n", end) if body else (head, end)
+            self.transport.write(b"".join(pieces))
+        else:
+            self._left -= len(body)
+            if self._left < 0 or (self._left and not more and self.scope["method"] != "HEAD"):
+                raise RuntimeError("the response's length differs from its content-length")
+            if head or body:
+                self.transport.write(head + body)
+        if not more:
+            self.response_complete = True
+            self.message_event.set()
+            if not self.keep_alive:
+                self.transport.close()
+            self.on_response()
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -32,12 +105,15 @@ class LimitedProtocol(HttpToolsProtocol):
     _in_headers = True
 
     def connection_made(self, transport: Any) -> None:
+        self.watchers: set[Callable[[], None]] = set()
         super().connection_made(transport)
         self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
         super().connection_lost(exc)
+        for tell in list(self.watchers):
+            tell()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -45,9 +121,37 @@ class LimitedProtocol(HttpToolsProtocol):
         self._arm()
 
     def on_headers_complete(self) -> None:
+        """uvicorn's own, without websockets, with our `Cycle`."""
         self._in_headers = False
         self._disarm()
-        super().on_headers_complete()
+        version, target = self.parser.get_http_version(), httptools.parse_url(self.url)
+        path = target.path.decode("ascii")
+        scope: Any = self.scope
+        scope["method"], scope["http_version"] = self.parser.get_method().decode("ascii"), version
+        scope["raw_path"], scope["query_string"] = target.path, target.query or b""
+        scope["path"] = unquote(path) if "%" in path else path
+        scope[WATCHERS] = self.watchers
+        before, self.cycle = self.cycle, self._cycle(version)
+        if before is None or before.response_complete:
+            self._start_asgi_task(self.cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((self.cycle, self.app))
+
+    def _cycle(self, version: str) -> Cycle:
+        return Cycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+            on_response=self.on_response_complete,
+        )
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

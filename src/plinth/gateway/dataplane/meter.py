@@ -1,8 +1,9 @@
-"""Measures one model call and becomes its usage record."""
+"""Measures one model call and becomes its usage records: one for every attempt that reached a target."""
 
 from __future__ import annotations
 
-from plinth.gateway.model import Operation, Tally, UsageRecord
+from plinth.gateway.dataplane.ports import Endpoint, PublicModel
+from plinth.gateway.model import Operation, RecordKind, Tally, UsageRecord
 from plinth.identity import Actor
 from plinth.kit.clock import Clock
 from plinth.kit.ids import new_id
@@ -14,37 +15,75 @@ class Meter:
     def __init__(self, clock: Clock, actor: Actor, operation: Operation, request_id: str) -> None:
         self._clock, self._actor, self._operation, self._request_id = clock, actor, operation, request_id
         self._created_at, self._started = clock.unix(), clock.monotonic()
-        self._first_token: float | None = None
-        self.model = self.model_id = self.endpoint_group = ""
+        self.model = self.route = self.end_user = self.error_code = ""
+        self.priority = "interactive"
+        self.streamed = False
         self.status = 500
+        self._leave_target()
+
+    def _leave_target(self) -> None:
+        self._endpoint: Endpoint | None = None
+        self._model_id = self._target = ""
+        self._first_token: float | None = None
+        self._dispatched = 0.0
         self.tally = Tally()
 
-    def restart(self, endpoint_group: str) -> None:
-        """A new attempt: what a lost engine had counted is not the client's to pay."""
-        self.endpoint_group, self.tally, self._first_token = endpoint_group, Tally(), None
+    def resolved(self, model: PublicModel) -> None:
+        """Which model was meant, before any target was found for it."""
+        self._model_id = model.id
+
+    def dispatch(self, model: PublicModel, endpoint: Endpoint) -> None:
+        """A target gets the request now."""
+        self._leave_target()
+        self._endpoint, self._model_id, self._target = endpoint, model.id, model.name
+        self._dispatched = self._clock.monotonic()
+
+    def lost(self, status: int, error_code: str, kind: RecordKind = RecordKind.attempt) -> UsageRecord | None:
+        """The record of an attempt whose answer does not count; None when it reached no target."""
+        if self._endpoint is None:
+            return None
+        record = self._record(kind, status, error_code)
+        model_id = self._model_id
+        self._leave_target()
+        self._model_id = model_id
+        return record
 
     def saw_piece(self) -> None:
         if self._first_token is None and self.tally.pieces:
             self._first_token = self._clock.monotonic()
 
     def record(self) -> UsageRecord:
+        return self._record(RecordKind.request, self.status, self.error_code)
+
+    def _record(self, kind: RecordKind, status: int, error_code: str) -> UsageRecord:
         self.tally.settle()
-        first = self._first_token
+        now, endpoint = self._clock.monotonic(), self._endpoint
         return UsageRecord(
             id=new_id("usage_"),
             created_at=self._created_at,
+            organization_id=self._actor.organization_id,
             project_id=self._actor.project_id,
             key_id=self._actor.key_id,
             principal=self._actor.principal,
+            end_user=self.end_user,
             operation=self._operation.value,
+            kind=kind.value,
             model=self.model,
-            model_id=self.model_id,
-            endpoint_group=self.endpoint_group,
+            route=self.route,
+            model_id=self._model_id,
+            target=self._target,
+            endpoint_group="" if endpoint is None else endpoint.group,
+            engine="" if endpoint is None else endpoint.engine,
             prompt_tokens=self.tally.prompt,
             cached_tokens=self.tally.cached,
             completion_tokens=self.tally.completion,
-            first_token_ms=None if first is None else (first - self._started) * 1000,
-            total_ms=(self._clock.monotonic() - self._started) * 1000,
-            status=self.status,
+            first_token_ms=None if self._first_token is None else (self._first_token - self._started) * 1000,
+            total_ms=(now - self._started) * 1000,
+            dispatched_at=None if endpoint is None else self._created_at + self._dispatched - self._started,
+            occupied_seconds=0.0 if endpoint is None else now - self._dispatched,
+            status=status,
+            error_code=error_code,
+            streamed=self.streamed,
+            priority=self.priority,
             request_id=self._request_id,
         )

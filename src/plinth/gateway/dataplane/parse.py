@@ -109,6 +109,7 @@ def _embedding(body: dict[str, Any]) -> ModelRequest:
         {"input": _texts_or_tokens("input", body.get("input"), _MAX_INPUTS)},
         base64=accepted.get("encoding_format") == "base64",
         dimensions=accepted.get("dimensions"),
+        user=accepted.get("user", ""),
     )
 
 
@@ -121,7 +122,7 @@ def _streaming(operation: Operation, model: str, fields: dict[str, Any], accepte
     if options is not None and not stream:
         raise Unsupported(field="stream_options", supported="null unless stream is true", param="stream_options")
     include_usage = rules.boolean("stream_options.include_usage", (options or {}).get("include_usage") or False)
-    return ModelRequest(operation, model, fields, stream, include_usage)
+    return ModelRequest(operation, model, fields, stream, include_usage, user=accepted.get("user", ""))
 
 
 def _messages(value: Any) -> list[dict[str, Any]]:

@@ -55,6 +55,8 @@ class Endpoint(Protocol):
     @property
     def engine(self) -> str: ...
     @property
+    def egress(self) -> bool: ...
+    @property
     def capabilities(self) -> frozenset[str]: ...
     @property
     def state(self) -> str: ...
@@ -128,6 +130,7 @@ class MemoryEndpoint:
     adapters: tuple[str, ...] = ()
     target: str | None = None
     engine: str = "twin"
+    egress: bool = False
     capabilities: frozenset[str] = frozenset()
     state: str = "ready"
     reason: str | None = None

@@ -98,7 +98,7 @@ class Proxy:
         await call.gone()
 
     async def _respond(self, call: Call, head: Head, connection: Connection) -> None:
-        await call.start(head.status, _end_to_end(head.headers, _NOT_RETURNED))
+        await call.start(head.status, _end_to_end(head.headers, _NOT_RETURNED), flush=True)
         while data := await connection.read():
             await call.send(data)
         await call.finish()

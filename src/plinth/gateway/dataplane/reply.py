@@ -40,6 +40,11 @@ class EventReply:
         self.committed = True
         await self._send(sse.event(payload))
 
+    async def events(self, data: bytes) -> None:
+        """Whole events, encoded already."""
+        self.committed = True
+        await self._send(data)
+
     async def finish(self) -> None:
         async with self._lock:
             await self._start()
