@@ -1,0 +1,1 @@
+"""How a webhook reaches its receiver."""
