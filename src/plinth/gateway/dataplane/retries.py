@@ -123,8 +123,8 @@ class Retries:
         if attempt.started or attempt.number >= attempt.allowed or attempt.failure is Failure.refused:
             return None
         seconds = 0.0 if attempt.elsewhere else self._wait(attempt)
-        longest = self._backoff.longest_seconds if attempt.seconds_left is None else attempt.seconds_left
-        if seconds > self._backoff.longest_seconds or seconds >= longest > 0 or longest <= 0:
+        too_late = attempt.seconds_left is not None and seconds >= attempt.seconds_left
+        if too_late or seconds > self._backoff.longest_seconds:
             return None
         free = attempt.elsewhere and attempt.failure is Failure.unreachable
         return seconds if free or self.budget.spend() else None
