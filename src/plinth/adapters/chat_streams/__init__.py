@@ -1,0 +1,1 @@
+"""Ways to stream a chat completion: `plinth.gateway.responses.ChatStream`."""
