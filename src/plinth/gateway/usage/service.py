@@ -1,11 +1,30 @@
-"""Questions about usage. The records themselves are written by the data plane (`usage.py`)."""
+"""Questions about usage. The records themselves are written by the data plane's journal."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
 from plinth.gateway.model import UsageRecord, UsageSummary
-from plinth.gateway.usage import store
+from plinth.gateway.usage import report_store, store
+from plinth.gateway.usage.model import (
+    HOUR_SECONDS,
+    Occupation,
+    RemoteCost,
+    Scope,
+    UsageFilter,
+    UsageQuestion,
+    UsageSums,
+    Window,
+    hour_of,
+)
 from plinth.kit.db import Database, Session
 from plinth.kit.errors import BadInput
+
+_EXPORT_ROWS = 1000
 
 
 class UsageTable:
@@ -24,3 +43,95 @@ def usage_summary(session: Session, project_id: str, since: float, until: float)
     if until <= since:
         raise BadInput(reason="'until' must be later than 'since'.", param="until")
     return UsageSummary(project_id, since, until, tuple(store.totals(session, project_id, since, until)))
+
+
+def usage_sums(session: Session, question: UsageQuestion) -> list[UsageSums]:
+    """Requests and tokens per bucket and group, ordered by both; what has no requests is left out."""
+    return report_store.sums(session, question)
+
+
+def remote_costs(
+    session: Session, scope: Scope, window: Window, chosen: UsageFilter, payer: Sequence[str]
+) -> list[RemoteCost]:
+    """What providers cost, per bucket of `window` (hours or days) and the given fields of `PAYER`."""
+    return report_store.remote_costs(session, scope, window, chosen, payer)
+
+
+def price_late(db: Database, model_ids: Sequence[str], price: Callable[[UsageRecord], tuple[int, str] | None]) -> int:
+    """Book requests to providers that had no price when they were made, an hour a transaction.
+    Returns how many got one."""
+    with db.read() as session:
+        hours = report_store.unpriced_hours(session, model_ids)
+    count = 0
+    for hour in hours:
+        with db.write() as session:
+            found = [(record.id, price(record)) for record in report_store.unpriced_records(session, hour, model_ids)]
+            costs = [(id, *cost) for id, cost in found if cost is not None]
+            if costs:
+                report_store.set_costs(session, costs)
+                report_store.rebuild_hour(session, hour)
+            count += len(costs)
+    return count
+
+
+def remote_by_payer(session: Session, since: int, until: int) -> list[tuple[str, str, str, str, int]]:
+    """(organization, project, key, currency, nanos) of priced requests to providers; whole hours."""
+    return report_store.remote_by_payer(session, since, until)
+
+
+def occupations(session: Session, hour: int) -> list[Occupation]:
+    """Every record that occupied an engine of ours in some part of the hour that starts at `hour`."""
+    return report_store.occupations(session, hour)
+
+
+def hour_marks(session: Session, since: int, until: int) -> dict[int, int]:
+    """Hour -> a number that grows with every batch of records that touches it."""
+    return report_store.marks(session, since, until)
+
+
+def change_signature(session: Session, since: int, until: int) -> tuple[int, int]:
+    """Differs from an earlier one when records that touch these hours have come since."""
+    return report_store.signature(session, since, until)
+
+
+def rebuild_hours(db: Database, since: float | None = None, until: float | None = None) -> int:
+    """Make the hourly sums from the records again, an hour a transaction; returns the number of
+    records. Needed after records came by another way than `UsageTable` (an upgrade, a restore)."""
+    with db.read() as session:
+        first = report_store.first_record(session) if since is None else since
+        last = report_store.last_record(session) if until is None else until
+    if first is None or last is None:
+        return 0
+    count = 0
+    for hour in range(hour_of(first), hour_of(last) + HOUR_SECONDS, HOUR_SECONDS):
+        with db.write() as session:
+            count += report_store.rebuild_hour(session, hour)
+    return count
+
+
+def export_csv(db: Database, scope: Scope, since: float, until: float) -> Iterator[str]:
+    """One CSV line a record, oldest first, in pieces of up to a thousand; a short read each, so that
+    a slow reader holds no transaction open."""
+    names = [column.name for column in fields(UsageRecord)]
+    yield csv_lines([names])
+    after: tuple[float, str] | None = None
+    while True:
+        with db.read() as session:
+            rows = report_store.records_page(session, scope, since, until, after, _EXPORT_ROWS)
+        if rows:
+            yield csv_lines([[getattr(row, name) for name in names] for row in rows])
+        if len(rows) < _EXPORT_ROWS:
+            return
+        after = (rows[-1].created_at, rows[-1].id)
+
+
+def csv_lines(rows: list[list[Any]]) -> str:
+    """RFC 4180 lines. Text that a spreadsheet would run as a formula gets an apostrophe in front."""
+    out = io.StringIO()
+    csv.writer(out).writerows([[_harmless(value) for value in row] for row in rows])
+    return out.getvalue()
+
+
+def _harmless(value: Any) -> Any:
+    # a client chooses its model name and its user field: both end up in somebody's spreadsheet
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
