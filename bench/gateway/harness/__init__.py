@@ -1,0 +1,1 @@
+"""The parts of the gateway benchmark. Standard library only, Linux only."""

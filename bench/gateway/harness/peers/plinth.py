@@ -1,0 +1,142 @@
+"""Plinth as `plinth up` runs it: every process, every duty."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from harness import machine
+from harness.load import Target
+from harness.peers.base import NotStarted, Peer, Running, Setting, ask, wait_until_it_answers
+from harness.venvs import Venv, installed_versions
+
+REPOSITORY = Path(__file__).parents[4]
+_PLENTY = 1_000_000_000
+"""A limit that is checked and never reached."""
+
+
+class Plinth(Peer):
+    name = "plinth"
+    duties = "key check, permissions, limits, routing, metering, request log"
+
+    def prepare(self) -> dict[str, str]:
+        if not _checkout_python().exists():
+            self._venv.install()
+        return {**installed_versions(self.python, ("plinth-maas", "uvicorn", "uvloop")), "commit": _commit()}
+
+    @property
+    def python(self) -> Path:
+        """The checkout's own environment; one made from the checkout where there is none."""
+        return _checkout_python() if _checkout_python().exists() else self._venv.python
+
+    @property
+    def _venv(self) -> Venv:
+        return Venv(self.cache, self.name, (str(REPOSITORY),))
+
+    def start(self, setting: Setting) -> Running:
+        return Installation(self.python, setting).start()
+
+
+class Installation:
+    """A new home with one project, whose models are the fake upstream."""
+
+    def __init__(self, python: Path, setting: Setting, flags: tuple[str, ...] = ()) -> None:
+        self.python, self.home, self.port = python, setting.folder / "home", machine.free_port()
+        self._setting = setting
+        flags = (f"gateway.port={self.port}", *flags)
+        if setting.workers > 1:
+            flags = (*flags, f"gateway.workers={setting.workers}")
+        self._flags = [word for flag in flags for word in ("--set", flag)]
+        self.keys: dict[str, str] = {}
+
+    def start(self) -> Running:
+        running = self.up()
+        try:
+            self._allow_much()
+            chat = self._model("bench", "generate")
+            embedding = self._model("bench-embedding", "embed")
+        except OSError as error:
+            running.stop()
+            raise NotStarted(f"it could not be set up: {error} {_words(error)}; its log: {self._setting.log}") from error
+        running.target = Target(self.port, chat, embedding, key=self.keys["project_key"])
+        wait_until_it_answers(running, self._setting.log)
+        return running
+
+    def up(self) -> Running:
+        """`plinth init` and `plinth up`. Raises `NotStarted`."""
+        done = subprocess.run(self._command("init", "--json"), capture_output=True, text=True)
+        if done.returncode != 0:
+            raise NotStarted(f"plinth init: {done.stderr.strip()[-500:]}")
+        self.keys = json.loads(done.stdout)
+        process = machine.start(
+            self._command("up"), self._setting.cores.gateway(self._setting.workers), self._setting.log
+        )
+        running = Running(process, Target(self.port, ""), lambda line: "plinth.api.dataplane" in line)
+        deadline = time.monotonic() + 60
+        while not self._healthy():
+            if process.poll() is not None or time.monotonic() > deadline:
+                running.stop()
+                raise NotStarted(f"plinth up: not healthy within 60 s; its log: {self._setting.log}")
+            time.sleep(0.1)
+        return running
+
+    def call(self, path: str, body: dict[str, Any] | None = None, key: str = "project_key") -> Any:
+        return ask(f"http://127.0.0.1:{self.port}{path}", body, self.keys[key])
+
+    def deploy(self, model: str, name: str | None = None, **options: Any) -> None:
+        """Serve `model` and wait until it is ready. Raises `NotStarted`."""
+        body = {"model": model, **({"name": name} if name else {}), **options}
+        deployment = self.call("/api/deployments", body)
+        deadline = time.monotonic() + 120
+        while deployment["status"] != "ready":
+            if deployment["status"] == "failed" or time.monotonic() > deadline:
+                raise NotStarted(f"the deployment of {model} is {deployment['status']}: {deployment['reason']}")
+            time.sleep(0.1)
+            deployment = self.call(f"/api/deployments/{deployment['id']}")
+
+    def _model(self, name: str, capability: str) -> str:
+        source = {"kind": "remote", "base_url": self._setting.upstream_url, "model": "fake", "egress_allowed": True}
+        extra = {"dimensions": 384} if capability == "embed" else {}
+        body = {"name": f"{name}-remote", "source": source, "capabilities": [capability], **extra}
+        base = self.call("/api/base_models", body)
+        self.deploy(base["id"], name)
+        return name
+
+    def _allow_much(self) -> None:
+        """Limits that are checked for every request and never reached. Without the limits' API there
+        is nothing to raise: what Plinth checks by itself stays on."""
+        project = f"/v1/organization/projects/{self.keys['project_id']}/rate_limits"
+        known = self.call("/openapi.json")["paths"]
+        if not any(path.endswith("/rate_limits") for path in known):
+            return
+        for limit in self.call(project, key="admin_key")["data"]:
+            fields = {name: _PLENTY for name in limit if name.startswith("max_") and limit[name] is not None}
+            self.call(f"{project}/{limit['id']}", fields, key="admin_key")
+
+    def _healthy(self) -> bool:
+        try:
+            return bool(ask(f"http://127.0.0.1:{self.port}/health", timeout=2)["status"] == "ok")
+        except (OSError, ValueError):
+            return False
+
+    def _command(self, *words: str) -> list[str]:
+        return [str(self.python), "-m", "plinth.cli", words[0], "--home", str(self.home), *self._flags, *words[1:]]
+
+
+def _checkout_python() -> Path:
+    return REPOSITORY / ".venv" / "bin" / "python"
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"})
+    return done.stdout.strip() or "unknown"
+
+
+def _words(error: OSError) -> str:
+    read = getattr(error, "read", None)
+    return read(500).decode(errors="replace") if read else ""
