@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from plinth.bootstrap.platform import Platform
     from plinth.gateway.dataplane.asgi import Gateway
+    from plinth.kit.journal import Mover
 
 
 def serve(home: Path, overrides: tuple[str, ...]) -> None:
@@ -25,7 +28,18 @@ def serve(home: Path, overrides: tuple[str, ...]) -> None:
         schema.wait(platform.db)
         return Gateway(platform.gateway_ports)
 
+    stop = threading.Event()
+    movers = [threading.Thread(target=mover.run, args=(stop, 0.25)) for mover in _movers(platform)]
+    for thread in movers:
+        thread.start()
     run.serve(platform.settings.gateway, build)
+    stop.set()
+    for thread in movers:
+        thread.join()
+
+
+def _movers(platform: Platform) -> list[Mover]:
+    return platform.movers if platform.settings.gateway.moves_usage else []
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from plinth.gateway.dataplane.asgi import GatewayPorts
     from plinth.identity import IdentityService
     from plinth.kit.jobs import Jobs
+    from plinth.kit.journal import Mover
     from plinth.registry import RegistryService
     from plinth.serving import Engine, Reconciler, ServingService
     from plinth.tuning import TuningService
@@ -218,7 +219,7 @@ class Platform:
 
     @cached_property
     def gateway_ports(self) -> GatewayPorts:
-        from plinth.gateway import DatabaseFacts, UsageTable
+        from plinth.gateway import DatabaseFacts
         from plinth.gateway.dataplane.asgi import GatewayPorts
         from plinth.serving import translate
 
@@ -237,10 +238,17 @@ class Platform:
             tokens=self.identity.tokens,
             wanted=self._wanted,
             translate=translate,
-            usage=UsageTable(self.db),
             api_socket=self.home.api_socket,
-            usage_folder=self.home.journal,
+            journal=self.home.journal,
         )
+
+    @cached_property
+    def movers(self) -> list[Mover]:
+        """What takes the gateways' journals of this machine into the database."""
+        from plinth.gateway import UsageTable
+        from plinth.gateway.dataplane.journal import usage_mover
+
+        return [usage_mover(self.home.journal, UsageTable(self.db))]
 
     def _retirements(self, session: Session) -> Mapping[str, str]:
         dates = {}

@@ -48,7 +48,10 @@ class GatewaySettings(Section):
     """How often the gateway looks for changed keys, models and endpoints."""
 
     usage_flush_seconds: float = Field(default=0.25, gt=0)
-    """How often usage records move from the local journal to the database."""
+    """How long usage records stay in the local journal before they move to the database."""
+
+    moves_usage: bool = False
+    """Move the journal to the database from here; `plinth up` leaves it to the worker. Needed on a machine without one."""
 
     usage_held_records: int = Field(default=10_000, ge=1)
     """Usage records kept in memory while the journal cannot be written; at this number requests wait."""

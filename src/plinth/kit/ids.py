@@ -6,6 +6,7 @@ Crockford base32, 26 characters, lower case (the layout of a ULID), behind an Op
 
 from __future__ import annotations
 
+import os
 import secrets
 import threading
 import time
@@ -13,16 +14,23 @@ import time
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 # two characters at a time: ids are made several times in every request
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
+_RANDOM_IDS = 128
+_random = b""
+_random_used = 0
 _lock = threading.Lock()
 _last = 0
 
 
 def new_id(prefix: str, unix: float | None = None) -> str:
     """`prefix` + 26 characters. Strictly increasing inside one process, even within a millisecond."""
-    global _last
+    global _last, _random, _random_used
     milliseconds = int((time.time() if unix is None else unix) * 1000)
     with _lock:
-        value = (milliseconds << 80) | secrets.randbits(80)
+        if _random_used == len(_random):  # the kernel is asked for many at a time
+            _random, _random_used = secrets.token_bytes(10 * _RANDOM_IDS), 0
+        noise = int.from_bytes(_random[_random_used : _random_used + 10], "big")
+        _random_used += 10
+        value = (milliseconds << 80) | noise
         if unix is None and value <= _last:
             value = _last + 1
         if unix is None:
@@ -33,3 +41,12 @@ def new_id(prefix: str, unix: float | None = None) -> str:
 def secret_token(nbytes: int = 32) -> str:
     """URL-safe random text with `nbytes` bytes of entropy."""
     return secrets.token_urlsafe(nbytes)
+
+
+def _forget() -> None:
+    """A forked child must not hand out its parent's ids."""
+    global _random, _random_used
+    _random, _random_used = b"", 0
+
+
+os.register_at_fork(after_in_child=_forget)

@@ -17,6 +17,7 @@ from plinth.kit.events import Dispatcher
 log = logging.getLogger(__name__)
 STOP_SECONDS = 10.0
 CHORE_SECONDS = 60.0
+JOURNAL_SECONDS = 0.25
 
 
 class Runner:
@@ -39,6 +40,10 @@ class Runner:
             threading.Thread(target=dispatcher.run, args=(self._stop,), name="events"),
             threading.Thread(target=platform.reconciler.run, args=(self._stop,), name="reconciler"),
             threading.Thread(target=self._do_chores, name="chores"),
+            *(
+                threading.Thread(target=mover.run, args=(self._stop, JOURNAL_SECONDS), name="journal")
+                for mover in platform.movers
+            ),
         ]
         for thread in threads:
             thread.start()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ import pytest
 
 from integration.gateway.fakes import AppThread, FakeEngine
 from plinth.gateway.dataplane.asgi import GatewayPorts, create_app
+from plinth.gateway.dataplane.journal import usage_mover
 from plinth.gateway.dataplane.listener import protocol
 from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
 from plinth.gateway.settings import GatewaySettings
@@ -68,10 +70,13 @@ class World:
             tokens=Tokens(),
             wanted=lambda project_id, model_id: self.wanted.append((project_id, model_id)),
             translate=lambda fields, endpoint: {**fields, "model": endpoint.model_id, "lora": []},
-            usage=self.usage,
             api_socket=folder / "api.sock",
-            usage_folder=folder / "usage",
+            journal=folder,
         )
+        self._stop = threading.Event()
+        mover = usage_mover(folder, self.usage)
+        self._mover = threading.Thread(target=mover.run, args=(self._stop, 0.02))
+        self._mover.start()
         self.app = create_app(ports)
         self.thread = AppThread(
             lambda: self.app,
@@ -104,6 +109,8 @@ class World:
     def close(self) -> None:
         self.client.close()
         self.thread.stop()
+        self._stop.set()
+        self._mover.join()
         for engine in self.engines:
             if engine.path.exists():
                 engine.stop()

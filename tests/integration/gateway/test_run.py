@@ -28,7 +28,7 @@ PROGRAM = """
     def build():
         from integration.gateway.conftest import Tokens, key_entry, KEY
         from plinth.gateway.dataplane.asgi import GatewayPorts, create_app
-        from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
+        from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, MemoryEndpoint, MemoryModel
         from plinth.kit.clock import SystemClock
 
         folder = Path({folder!r})
@@ -37,12 +37,10 @@ PROGRAM = """
             models=[MemoryModel("proj_a", "assistant", "base-1")],
             endpoints=[MemoryEndpoint("base-1", socket_path=str(folder / "engine.sock"))],
         )
-        usage = InMemoryUsage()
-        usage.away = True
         return create_app(GatewayPorts(
             settings=settings, clock=SystemClock(), facts=InMemoryFacts(facts), tokens=Tokens(),
             wanted=lambda project_id, model_id: None, translate=lambda fields, endpoint: fields,
-            usage=usage, api_socket=folder / "api.sock", usage_folder=folder / "usage",
+            api_socket=folder / "api.sock", journal=folder,
         ))
 
     serve(settings, build)
@@ -104,7 +102,7 @@ def test_sigterm_lets_a_running_stream_finish_and_keeps_its_usage(short_folder: 
             rest = list(lines)
         assert "data: [DONE]" in rest
         assert process.wait(20) == 0
-    journal = list((short_folder / "usage").glob("usage-*.jsonl"))
+    journal = list(short_folder.glob("usage-*.jsonl"))
     assert len(journal) == 1
     assert journal[0].read_text().count("\n") == 1
 

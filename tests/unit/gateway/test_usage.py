@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from plinth.gateway import UsageRecord, UsageTable, usage_summary
-from plinth.gateway.dataplane.journal import UsageJournal
-from plinth.gateway.dataplane.ports import InMemoryUsage, UsageStore
+from plinth.gateway.dataplane.journal import UsageJournal, usage_mover
+from plinth.gateway.dataplane.ports import InMemoryUsage
 from plinth.gateway.usage.http import router
 from plinth.identity import Role
 from plinth.kit.clock import FixedClock
@@ -39,75 +39,48 @@ def record(number: int, **more: Any) -> UsageRecord:
     return UsageRecord(**{**fields, **more})
 
 
-def usage_log(store: UsageStore, folder: Path, held: int = 100) -> UsageJournal:
-    log = UsageJournal(store, folder, 0.01, held)
-    log.start()
-    return log
-
-
-def segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("usage-*.jsonl"))
-
-
-async def arrived(store: InMemoryUsage, count: int) -> None:
-    while len(store.records) < count:
-        await asyncio.sleep(0.005)
-
-
-async def test_records_reach_the_store_and_the_journal_ends_empty(tmp_path: Path) -> None:
-    store = InMemoryUsage()
-    log = usage_log(store, tmp_path)
+async def test_records_survive_the_way_through_the_journal(tmp_path: Path) -> None:
+    journal, store = UsageJournal(tmp_path, 60, 100), InMemoryUsage()
     for number in range(2500):
-        await log.add(record(number))
-    log.stop()
-    assert store.records == {record(n).id: record(n) for n in range(2500)}
-    assert segments(tmp_path) == []
+        await journal.add(record(number, end_user="王小明"))
+    journal.stop()
+    usage_mover(tmp_path, store).run_once()
+    assert store.records == {record(n).id: record(n, end_user="王小明") for n in range(2500)}
+    assert list(tmp_path.iterdir()) == []
 
 
-async def test_a_killed_process_loses_nothing(tmp_path: Path) -> None:
-    store = InMemoryUsage()
-    killed = UsageJournal(store, tmp_path, 60, 100)  # its thread never ran
-    await killed.add(record(1))
-    await killed.add(record(2))
-    with segments(tmp_path)[0].open("ab") as file:
-        file.write(b'{"id":"usage_3","created')  # killed while writing
-    usage_log(store, tmp_path).stop()
-    assert set(store.records) == {"usage_000001", "usage_000002"}
-    assert segments(tmp_path) == []
+async def test_a_record_can_be_moved_soon_after_it_was_made(tmp_path: Path) -> None:
+    journal, store = UsageJournal(tmp_path, 0.01, 100), InMemoryUsage()
+    await journal.add(record(1))
+    while not store.records:
+        await asyncio.sleep(0.005)
+        usage_mover(tmp_path, store).run_once()
+    journal.stop()
 
 
-async def test_an_outage_keeps_records_on_disk_over_a_restart(tmp_path: Path) -> None:
-    store = InMemoryUsage()
-    store.away = True
-    log = usage_log(store, tmp_path)
-    await log.add(record(1))
-    await asyncio.sleep(0.05)
-    await log.add(record(2))
-    log.stop()
-    assert store.records == {}
-    assert segments(tmp_path)
-    store.away = False
-    log = usage_log(store, tmp_path)
-    await arrived(store, 2)
-    log.stop()
-    assert segments(tmp_path) == []
+async def test_a_damaged_line_costs_only_itself(tmp_path: Path) -> None:
+    journal, store = UsageJournal(tmp_path, 60, 100), InMemoryUsage()
+    await journal.add(record(1))
+    journal.stop()
+    with next(tmp_path.glob("usage-*")).open("ab") as file:
+        file.write(b'{"id":"usage_2","created')
+    usage_mover(tmp_path, store).run_once()
+    assert set(store.records) == {"usage_000001"}
 
 
-async def test_without_a_journal_records_are_held_and_at_the_bound_requests_wait(tmp_path: Path) -> None:
-    store = InMemoryUsage()
-    store.away = True
-    folder = tmp_path / "usage"
-    log = usage_log(store, folder, held=2)
-    folder.rmdir()
-    await log.add(record(1))
-    await log.add(record(2))
-    third = asyncio.create_task(log.add(record(3)))
+async def test_without_room_records_are_held_and_at_the_bound_requests_wait(tmp_path: Path) -> None:
+    folder = tmp_path / "missing"
+    journal, store = UsageJournal(folder, 0.01, 2), InMemoryUsage()
+    await journal.add(record(1))
+    await journal.add(record(2))
+    third = asyncio.create_task(journal.add(record(3)))
     await asyncio.sleep(0.15)
     assert not third.done()
-    store.away = False
+    folder.mkdir()
     await third
-    await arrived(store, 3)
-    log.stop()
+    journal.stop()
+    usage_mover(folder, store).run_once()
+    assert sorted(store.records) == ["usage_000001", "usage_000002", "usage_000003"]
 
 
 def test_a_replay_changes_nothing(db: Database) -> None:

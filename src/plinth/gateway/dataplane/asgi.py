@@ -17,7 +17,7 @@ from plinth.gateway.dataplane.health import Health
 from plinth.gateway.dataplane.journal import UsageJournal
 from plinth.gateway.dataplane.metrics import CONTENT_TYPE, Metrics
 from plinth.gateway.dataplane.plan import Planner
-from plinth.gateway.dataplane.ports import FactSource, Tokens, Translate, UsageStore, Wanted
+from plinth.gateway.dataplane.ports import FactSource, Tokens, Translate, Wanted
 from plinth.gateway.dataplane.proxy import Proxy
 from plinth.gateway.dataplane.resolve import Resolver
 from plinth.gateway.dataplane.snapshot import Snapshot, SnapshotKeeper
@@ -37,8 +37,8 @@ _OPERATIONS = {f"/v1/{operation}": operation for operation in Operation}
 
 @dataclass(frozen=True)
 class GatewayPorts:
-    """Everything the gateway is given. `api_socket` is the control plane's unix socket;
-    `usage_folder` holds the local journal and belongs to this process alone."""
+    """Everything the gateway is given. `api_socket` is the control plane's unix socket; `journal` is
+    the folder from which movers take what was written."""
 
     settings: GatewaySettings
     clock: Clock
@@ -46,21 +46,18 @@ class GatewayPorts:
     tokens: Tokens
     wanted: Wanted
     translate: Translate
-    usage: UsageStore
     api_socket: Path
-    usage_folder: Path
+    journal: Path
 
 
 class Gateway:
-    """The ASGI application; its lifespan starts and stops the snapshot and usage threads."""
+    """The ASGI application; its lifespan starts and stops the snapshot thread."""
 
     def __init__(self, ports: GatewayPorts) -> None:
         settings = ports.settings
         self._clock, self._tokens = ports.clock, ports.tokens
         self._keeper = SnapshotKeeper(ports.facts, settings.snapshot_poll_seconds)
-        self._journal = UsageJournal(
-            ports.usage, ports.usage_folder, settings.usage_flush_seconds, settings.usage_held_records
-        )
+        self._journal = UsageJournal(ports.journal, settings.usage_flush_seconds, settings.usage_held_records)
         self._metrics = Metrics()
         self._forwarder = Forwarder(settings.connect_timeout_seconds, ports.translate)
         self._stages = Stages(
@@ -129,7 +126,6 @@ class Gateway:
         await receive()
         i18n.error_message(PlinthError(), "zh")  # reads the texts now and not in the middle of a request
         self._keeper.start()
-        self._journal.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._keeper.stop()

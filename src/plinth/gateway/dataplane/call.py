@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-from contextlib import asynccontextmanager
+from itertools import count
 from typing import Any
 
 import orjson
@@ -42,7 +42,6 @@ class Call:
         self.path: str = scope["path"]
         self.headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self.request_id = _request_id(self.headers.get(b"x-request-id", b""))
-        self.language = i18n.negotiate(self.headers.get(b"accept-language", b"").decode("latin-1"))
         self.extra_headers: Headers = []
         self.started = False
         self.finished = False
@@ -88,41 +87,10 @@ class Call:
         while (await self.receive())["type"] != "http.disconnect":
             pass
 
-    @asynccontextmanager
-    async def watched(self, watch: Callable[[], Awaitable[object]] | None = None) -> AsyncIterator[None]:
-        """Run the block until it ends or `watch` (default: the client's disconnect) returns, which
-        raises `ClientGone` inside the block. ASGI tells about a disconnect only to those who ask;
-        our own listener calls those who left a function, which spares a task for each request."""
-        task = asyncio.current_task()
-        assert task is not None
-        left = False
-
-        def leave() -> None:
-            nonlocal left
-            if not self.finished and not left:
-                left = True
-                task.cancel()
-
-        async def wait() -> None:
-            await (watch or self.gone)()
-            leave()
-
-        watchers: set[Callable[[], None]] | None = self.scope.get(WATCHERS)
-        watcher = asyncio.create_task(wait()) if watch is not None or watchers is None else None
-        if watchers is not None:
-            watchers.add(leave)
-        try:
-            yield
-        except asyncio.CancelledError:
-            if not left:
-                raise
-            task.uncancel()
-            raise ClientGone from None
-        finally:
-            if watcher is not None:
-                watcher.cancel()
-            if watchers is not None:
-                watchers.discard(leave)
+    def watched(self, watch: Callable[[], Awaitable[object]] | None = None) -> _Watched:
+        """`async with`: run the block until it ends or `watch` (default: the client's disconnect)
+        returns, which raises `ClientGone` inside the block."""
+        return _Watched(self, watch)
 
     async def start(self, status: int, headers: Headers, flush: bool = False) -> None:
         """`flush`: the body may take its time, the head must not."""
@@ -166,7 +134,8 @@ class Call:
             raise error
 
     def _error_object(self, error: PlinthError) -> dict[str, Any]:
-        return error.to_openai(i18n.error_message(error, self.language))
+        language = i18n.negotiate(self.headers.get(b"accept-language", b"").decode("latin-1"))
+        return error.to_openai(i18n.error_message(error, language))
 
     async def _refuse_large(self, limit_bytes: int) -> None:
         """Read on a little before refusing: most clients look for the answer only after sending."""
@@ -180,7 +149,50 @@ class Call:
         raise TooLarge(limit_bytes=limit_bytes, setting="gateway.max_body_bytes")
 
 
+class _Watched:
+    """ASGI tells about a disconnect only to those who ask, which takes a task; our own listener calls
+    a function that was left with it."""
+
+    __slots__ = ("_call", "_left", "_task", "_watch", "_watcher", "_watchers")
+
+    def __init__(self, call: Call, watch: Callable[[], Awaitable[object]] | None) -> None:
+        self._call, self._watch, self._left = call, watch, False
+        self._watchers: set[Callable[[], None]] | None = call.scope.get(WATCHERS)
+        self._watcher: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.current_task()
+        if self._watch is not None or self._watchers is None:
+            self._watcher = asyncio.create_task(self._wait(self._watch or self._call.gone))
+        if self._watchers is not None:
+            self._watchers.add(self._leave)
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+        if self._watchers is not None:
+            self._watchers.discard(self._leave)
+        if self._left and kind is not None and issubclass(kind, asyncio.CancelledError):
+            assert self._task is not None
+            self._task.uncancel()
+            raise ClientGone from None
+
+    async def _wait(self, watch: Callable[[], Awaitable[object]]) -> None:
+        await watch()
+        self._leave()
+
+    def _leave(self) -> None:
+        if not self._call.finished and not self._left:
+            self._left = True
+            assert self._task is not None
+            self._task.cancel()
+
+
+_ids = count()
+_process = new_id("req_")
+
+
 def _request_id(given: bytes) -> str:
     """The client's own id when it is short printable ASCII, else a new one."""
     text = given.decode("latin-1")
-    return text if 0 < len(text) <= 64 and text.isascii() and text.isprintable() else new_id("req_")
+    return text if 0 < len(text) <= 64 and text.isascii() and text.isprintable() else f"{_process}{next(_ids):08x}"

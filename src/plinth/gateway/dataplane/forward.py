@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -53,16 +53,10 @@ class Forwarder:
     def close(self) -> None:
         self._pool.close()
 
-    @asynccontextmanager
-    async def exchange(self, request: ModelRequest, endpoint: Endpoint, patience: Patience) -> AsyncIterator[Exchange]:
-        """A request that was sent; leaving the `with` before the answer's end closes the connection,
-        which ends the generation."""
-        exchange = Exchange(request, endpoint, self._pool, patience)
-        try:
-            await exchange.open(self._body(request, endpoint))
-            yield exchange
-        finally:
-            exchange.close()
+    def exchange(self, request: ModelRequest, endpoint: Endpoint, patience: Patience) -> Exchange:
+        """`async with`: sends the request; leaving before the answer's end closes the connection, which
+        ends the generation."""
+        return Exchange(request, endpoint, self._pool, patience, self._body(request, endpoint))
 
     def _body(self, request: ModelRequest, endpoint: Endpoint) -> bytes:
         fields = request.fields
@@ -77,13 +71,25 @@ class Exchange:
     """One request to one target. Every way of reading its answer raises `EngineLost` when the target
     breaks off or makes no sense, and `BadInput` when it blames the request."""
 
-    def __init__(self, request: ModelRequest, endpoint: Endpoint, pool: Pool, patience: Patience) -> None:
+    def __init__(self, request: ModelRequest, endpoint: Endpoint, pool: Pool, patience: Patience, body: bytes) -> None:
         self._request, self._endpoint, self._pool, self._patience = request, endpoint, pool, patience
+        self._body = body
         self._connection: Connection | None = None
         self._total: asyncio.TimerHandle | None = None
         self.streams = False
 
-    async def open(self, body: bytes) -> None:
+    async def __aenter__(self) -> Exchange:
+        try:
+            await self._open(self._body)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    async def _open(self, body: bytes) -> None:
         """Send the request and wait for a good status."""
         try:
             self._address = address = Address.of(self._endpoint.socket_path, self._endpoint.url)

@@ -1,20 +1,13 @@
-"""Usage records on their way to the database, so that no bill is lost.
+"""Usage records on their way out of the data plane, so that no bill is lost (see `kit.journal`).
 
-Each record is appended at once to a local journal (one `write` to a file, microseconds), so it
-survives a killed process. A thread moves closed journal segments into the database in batches and
-deletes them; while the database is away they pile up on disk and are replayed later. A record's id
-makes the replay harmless. Only when the journal itself cannot be written (a full disk) are records
-held in memory, up to a bound; at the bound requests wait: slower, never lost.
-
-One process owns the folder.
+Only when the journal cannot be written (a full disk) are records held in memory, up to a bound; at
+the bound requests wait: slower, never lost.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
 from collections import deque
 from pathlib import Path
 
@@ -22,103 +15,72 @@ import orjson
 
 from plinth.gateway.dataplane.ports import UsageStore
 from plinth.gateway.model import UsageRecord
-from plinth.kit.ids import new_id
+from plinth.kit.journal import Journal, Mover
 
 log = logging.getLogger(__name__)
 
-_BATCH = 1000
-_LONGEST_PAUSE_SECONDS = 5.0
+_RETRY_SECONDS = 0.05
 
 
 class UsageJournal:
-    """Args: `folder` for the journal; `flush_seconds` between moves; `held_records` bounds memory."""
+    """Args: `folder` for the segments; `flush_seconds` until a record may be moved; `held_records`
+    bounds memory. Belongs to one event loop."""
 
-    def __init__(self, store: UsageStore, folder: Path, flush_seconds: float, held_records: int) -> None:
-        self._store, self._folder = store, folder
+    def __init__(self, folder: Path, flush_seconds: float, held_records: int) -> None:
+        self._journal = Journal(folder, "usage")
         self._flush_seconds, self._held_records = flush_seconds, held_records
-        self._held: deque[UsageRecord] = deque()
-        self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._descriptor: int | None = None
-        self._active: Path | None = None
-        self._failing = False
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._thread = threading.Thread(target=self._run, name="gateway-usage", daemon=True)
-        self._thread.start()
+        self._held: deque[bytes] = deque()
+        self._timer: asyncio.TimerHandle | None = None
 
     def stop(self) -> None:
-        """Move what is there; what the database does not take stays in the journal."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join()
-        self._move()
+        """Leave everything to the mover; what the disk does not take is lost and said."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._flush()
+        if self._held:
+            log.error("usage records could not be written", extra={"records": len(self._held)})
 
     async def add(self, record: UsageRecord) -> None:
         """Returns once the record is in the journal, or held within the bound."""
         while len(self._held) >= self._held_records:
-            await asyncio.sleep(0.05)
-        try:
-            self._append(record)
-        except OSError:
-            self._held.append(record)
-
-    def _append(self, record: UsageRecord) -> None:
+            await asyncio.sleep(_RETRY_SECONDS)
         line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-        with self._lock:
-            if self._descriptor is None:
-                self._active = self._folder / f"{new_id('usage-')}.jsonl"
-                self._descriptor = os.open(self._active, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-            if os.write(self._descriptor, line) != len(line):
-                # a torn line may only be the last of its segment
-                os.close(self._descriptor)
-                self._descriptor, self._active = None, None
-                raise OSError("the journal took only a part of the record")
+        try:
+            if self._held:
+                raise OSError("earlier records wait")
+            self._journal.append(line)
+        except OSError:
+            self._held.append(line)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._flush_seconds, self._due)
 
-    def _run(self) -> None:
-        pause = self._flush_seconds
-        while not self._stop.wait(pause):
-            pause = self._flush_seconds if self._move() else min(_LONGEST_PAUSE_SECONDS, pause * 2)
+    def _due(self) -> None:
+        self._timer = None
+        self._flush()
+        if self._held:
+            self._timer = asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._due)
 
-    def _move(self) -> bool:
-        """Move everything into the store; False when it did not take it."""
-        self._close_segment()
+    def _flush(self) -> None:
         try:
             while self._held:
-                batch = [self._held[position] for position in range(min(_BATCH, len(self._held)))]
-                self._store.add(batch)
-                for _ in batch:
-                    self._held.popleft()
-            for segment in sorted(self._folder.glob("usage-*.jsonl")):
-                if segment != self._active:
-                    self._move_segment(segment)
-        except Exception:  # whatever keeps the database from taking records: they stay, it is tried again
-            if not self._failing:
-                log.exception("usage records cannot be stored; they stay in the journal")
-            self._failing = True
-            return False
-        if self._failing:
-            log.warning("usage records are stored again")
-        self._failing = False
-        return True
+                self._journal.append(self._held[0])
+                self._held.popleft()
+        except OSError:
+            log.exception("the usage journal cannot be written; records are held in memory")
+        self._journal.rotate()
 
-    def _move_segment(self, segment: Path) -> None:
-        records = []
-        for line in segment.read_bytes().splitlines():
-            try:
-                records.append(UsageRecord(**orjson.loads(line)))
-            except (orjson.JSONDecodeError, TypeError):
-                log.error("a damaged line of the usage journal was skipped", extra={"segment": segment.name})
-        for start in range(0, len(records), _BATCH):
-            self._store.add(records[start : start + _BATCH])
-        segment.unlink()
 
-    def _close_segment(self) -> None:
-        with self._lock:
-            descriptor, self._descriptor, self._active = self._descriptor, None, None
-        if descriptor is not None:
-            if self._failing:
-                os.fsync(descriptor)  # it may stay on disk for long
-            os.close(descriptor)
+def usage_mover(folder: Path, store: UsageStore) -> Mover:
+    """Moves what the gateways of this machine wrote into the store; adding twice must change nothing."""
+    return Mover(folder, "usage", lambda lines: store.add(decode(lines)))
+
+
+def decode(lines: list[bytes]) -> list[UsageRecord]:
+    """Records from journal lines; a damaged line (its writer was killed) is skipped and logged."""
+    records = []
+    for line in lines:
+        try:
+            records.append(UsageRecord(**orjson.loads(line)))
+        except (orjson.JSONDecodeError, TypeError):
+            log.error("a damaged line of the usage journal was skipped")
+    return records

@@ -12,7 +12,11 @@ Rule = Callable[[str, Any], Any]
 
 def apply(rules: Mapping[str, Rule], body: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """The fields of `body` that have a rule, checked. `null` counts as absent; the rest is dropped."""
-    return {name: rule(prefix + name, body[name]) for name, rule in rules.items() if body.get(name) is not None}
+    checked = {}
+    for name, value in body.items():
+        if value is not None and (rule := rules.get(name)) is not None:
+            checked[name] = rule(prefix + name, value)
+    return checked
 
 
 def number(low: float, high: float) -> Rule:
