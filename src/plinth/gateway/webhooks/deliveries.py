@@ -79,10 +79,7 @@ class Deliveries:
             raise NotFound(what="webhook endpoint", id=found.endpoint_id)
         if endpoint.status is EndpointStatus.disabled:
             raise EndpointDisabled(id=endpoint.id, reason=endpoint.disabled_reason)
-        now = self._clock.unix()
-        store.change_delivery(
-            session, found.id, status=DeliveryStatus.pending, started_at=now, next_attempt_at=now, delivered_at=None
-        )
+        store.start_again(session, found.id, self._clock.unix())
         return self.get(session, actor.project_id, delivery_id)
 
     # from fact to delivery
@@ -143,27 +140,32 @@ class Deliveries:
     def settle(self, session: Session, attempt: Attempt, answer: Answer) -> None:
         """Write down how an attempt ended, and what follows: done, later, given up, or no more to this endpoint."""
         now, delivery = self._clock.unix(), attempt.delivery
+        endpoint = store.endpoint_by_id(session, delivery.endpoint_id, lock=True)
         found: dict[str, Any] = {"last_status_code": answer.status_code, "last_error": answer.problem}
         if answer.delivered:
             done = {**found, "status": DeliveryStatus.delivered, "delivered_at": now}
             store.settle(session, delivery.id, attempt.number, only_pending=False, **done)
-            store.change_endpoint(session, attempt.endpoint.id, failing_since=None, last_success_at=now)
+            store.change_endpoint(session, delivery.endpoint_id, failing_since=None, last_success_at=now)
             return
         deadline = delivery.started_at + self._settings.retry_hours * 3600
         given_up = now >= deadline
         if given_up:
             found["status"] = DeliveryStatus.failed
         else:
-            pause = pause_seconds(attempt.number, self._jitter(), answer.retry_after_seconds)
+            tries = max(1, attempt.number - delivery.earlier_attempts)
+            pause = pause_seconds(tries, self._jitter(), answer.retry_after_seconds)
             # the last attempt comes at the very end of the retry time
             found["next_attempt_at"] = min(now + pause, deadline)
-        if not store.settle(session, delivery.id, attempt.number, only_pending=True, **found):
-            return
-        endpoint = store.endpoint_by_id(session, delivery.endpoint_id)
-        if endpoint is None or endpoint.status is EndpointStatus.disabled:
-            return
+        counts = store.settle(session, delivery.id, attempt.number, only_pending=True, **found)
+        if counts and endpoint is not None and endpoint.status is EndpointStatus.active:
+            self._failed(session, endpoint, delivery, answer, given_up=given_up)
+
+    def _failed(
+        self, session: Session, endpoint: Endpoint, delivery: Delivery, answer: Answer, *, given_up: bool
+    ) -> None:
+        """What a failed attempt says about its endpoint."""
         if endpoint.failing_since is None:
-            store.change_endpoint(session, endpoint.id, failing_since=now)
+            store.change_endpoint(session, endpoint.id, failing_since=self._clock.unix())
         if answer.gone:
             self.disable(session, endpoint, "it answered 410 Gone, which asks for no more deliveries.")
         elif given_up and (endpoint.last_success_at or 0.0) < delivery.started_at:
@@ -180,7 +182,7 @@ class Deliveries:
 
     def try_again_now(self, session: Session, endpoint_id: str) -> None:
         """The endpoint has changed: what waits for it need wait no longer."""
-        store.change_pending(session, endpoint_id, next_attempt_at=self._clock.unix())
+        store.hurry(session, endpoint_id, self._clock.unix())
 
     def cancel_all(self, session: Session, endpoint_id: str) -> None:
         store.change_pending(session, endpoint_id, status=DeliveryStatus.cancelled, last_error="endpoint deleted.")

@@ -134,8 +134,8 @@ class EndpointChange:
 class Delivery:
     """One event on its way to one endpoint. `id` is the `webhook-id`: the same in every attempt.
 
-    `body`: the exact text that is sent. `attempts` counts those begun. `started_at`: when this round of attempts
-    began (a person may start another one). `next_attempt_at` means something while pending.
+    `body`: the exact text that is sent. `attempts` counts those begun, `earlier_attempts` those of them before this
+    round, which began at `started_at`: a person may start another one. `next_attempt_at` counts while pending.
     """
 
     id: str
@@ -149,6 +149,7 @@ class Delivery:
     next_attempt_at: float
     status: DeliveryStatus = DeliveryStatus.pending
     attempts: int = 0
+    earlier_attempts: int = 0
     last_attempt_at: float | None = None
     last_status_code: int | None = None
     last_error: str = ""

@@ -106,8 +106,8 @@ class WebhookService:
     def delete(self, session: Session, actor: Actor, endpoint_id: str) -> None:
         """What was on its way is cancelled; what was sent stays listed. Raises `NotFound`."""
         endpoint = self.endpoint(session, actor.project_id, endpoint_id)
-        self.deliveries.cancel_all(session, endpoint_id)
         store.delete_endpoint(session, endpoint_id)
+        self.deliveries.cancel_all(session, endpoint_id)
         self._note(session, actor, "deleted", endpoint, **_described(endpoint))
 
     def rotate(self, session: Session, actor: Actor, endpoint_id: str, *, keep_old: bool) -> IssuedEndpoint:

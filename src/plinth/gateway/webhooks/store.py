@@ -60,6 +60,7 @@ deliveries = Table(
     Column("body", Text, nullable=False),
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
+    Column("earlier_attempts", Integer, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("next_attempt_at", Float, nullable=False),
     Column("last_attempt_at", Float, nullable=True),
@@ -78,8 +79,10 @@ def insert_endpoint(session: Session, endpoint: Endpoint) -> None:
     session.execute(insert(endpoints).values(**{**asdict(endpoint), "event_types": list(endpoint.event_types)}))
 
 
-def endpoint_by_id(session: Session, endpoint_id: str) -> Endpoint | None:
-    row = session.execute(select(endpoints).where(endpoints.c.id == endpoint_id)).one_or_none()
+def endpoint_by_id(session: Session, endpoint_id: str, *, lock: bool = False) -> Endpoint | None:
+    """Args: `lock` it until the transaction ends. Whoever changes both locks an endpoint before its deliveries."""
+    query = select(endpoints).where(endpoints.c.id == endpoint_id)
+    row = session.execute(query.with_for_update() if lock else query).one_or_none()
     return _endpoint(row) if row else None
 
 
@@ -156,8 +159,10 @@ def due_between(earliest_odd: float, now: float) -> ColumnElement[bool]:
 
 
 def due_of(session: Session, endpoint_id: str, due: ColumnElement[bool], limit: int) -> list[Delivery]:
+    """Locked, on PostgreSQL, and without those that another worker is claiming just now."""
     query = select(deliveries).where(_PENDING, due, deliveries.c.endpoint_id == endpoint_id)
-    return [_delivery(row) for row in session.execute(query.order_by(deliveries.c.next_attempt_at).limit(limit))]
+    query = query.order_by(deliveries.c.next_attempt_at).limit(limit).with_for_update(skip_locked=True)
+    return [_delivery(row) for row in session.execute(query)]
 
 
 def claim(session: Session, delivery: Delivery, now: float, until: float) -> bool:
@@ -174,8 +179,17 @@ def settle(session: Session, delivery_id: str, number: int, *, only_pending: boo
     return bool(session.execute(query).rowcount)  # type: ignore[attr-defined]
 
 
-def change_delivery(session: Session, delivery_id: str, **values: Any) -> None:
-    session.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(**values))
+def start_again(session: Session, delivery_id: str, now: float) -> None:
+    """A new round of attempts, whatever became of the one before."""
+    values = {"status": DeliveryStatus.pending, "started_at": now, "next_attempt_at": now, "delivered_at": None}
+    again = update(deliveries).where(deliveries.c.id == delivery_id)
+    session.execute(again.values(**values, earlier_attempts=deliveries.c.attempts))
+
+
+def hurry(session: Session, endpoint_id: str, now: float) -> None:
+    """What waits for this endpoint is due now, and its pauses begin anew."""
+    waiting = update(deliveries).where(_PENDING, deliveries.c.endpoint_id == endpoint_id)
+    session.execute(waiting.values(next_attempt_at=now, earlier_attempts=deliveries.c.attempts))
 
 
 def change_pending(session: Session, endpoint_id: str, **values: Any) -> None:

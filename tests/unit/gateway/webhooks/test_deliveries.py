@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from typing import Any
 
@@ -159,6 +160,25 @@ def test_a_sender_that_dies_sends_again(world: World) -> None:
     assert world.deliveries()[0].status == "delivered"
 
 
+def test_what_a_late_worker_found_does_not_disturb_a_later_attempt(world: World) -> None:
+    endpoint = world.create().endpoint
+    world.happen()
+    claims = []
+    for _ in range(2):
+        with world.db.write() as session:
+            claims += world.service.deliveries.claim(session, {}, 8)
+        world.clock.advance(31)
+    assert [claim.number for claim in claims] == [1, 2]
+    before = world.deliveries()[0]
+    with world.db.write() as session:
+        world.service.deliveries.settle(session, claims[0], Answer(500))
+    assert world.deliveries()[0] == before
+    assert world.endpoint(endpoint.id).failing_since is None
+    with world.db.write() as session:
+        world.service.deliveries.settle(session, claims[1], Answer(500))
+    assert world.deliveries()[0].last_status_code == 500
+
+
 def test_two_workers_never_take_the_same_delivery(world: World) -> None:
     world.create()
     for _ in range(3):
@@ -169,6 +189,28 @@ def test_two_workers_never_take_the_same_delivery(world: World) -> None:
         second = world.service.deliveries.claim(session, {}, 8)
     taken = [attempt.delivery.id for attempt in (*first, *second)]
     assert len(taken) == len(set(taken)) == 3
+
+
+def test_workers_side_by_side_share_the_work(world: World) -> None:
+    for number in range(4):
+        world.create(url=f"https://e{number}.example/")
+    for _ in range(15):
+        world.happen()
+    attempts: list[int] = []
+
+    def work() -> None:
+        attempts.append(DeliveryLoop(world.db, world.service.deliveries, world.sender, 6).run_once())
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    # a worker that met only what others held has stopped early
+    attempts.append(world.loop.run_once())
+    assert sum(attempts) == 60
+    assert len(set(ids(world.sender.sent))) == len(world.sender.sent) == 60
+    assert {delivery.status for delivery in world.deliveries()} == {"delivered"}
 
 
 def test_a_full_or_failing_endpoint_leaves_room_for_others(world: World) -> None:
@@ -221,6 +263,9 @@ def test_redelivery_keeps_the_id_and_starts_the_time_again(world: World) -> None
     world.update(endpoint.id, status=EndpointStatus.active)
     again = world.redeliver(failed.id)
     assert (again.status, again.next_attempt_at) == ("pending", world.clock.unix())
+    # pauses start small again
+    assert world.loop.run_once() == 1
+    world.clock.advance(7)
     recover(world)
     assert world.loop.run_once() == 1
     assert set(ids(world.sender.sent)) == {failed.id}
