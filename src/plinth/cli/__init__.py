@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "plinth.cli.demo.command:demo",
     "status": "plinth.cli.platform:status",
     "settings": "plinth.cli.platform:settings",
+    "routes": "plinth.cli.routes:routes",
     "migrate": "plinth.cli.roles:migrate",
     "api": "plinth.cli.roles:api",
     "gateway": "plinth.cli.roles:gateway",

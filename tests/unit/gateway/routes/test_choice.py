@@ -116,9 +116,9 @@ def test_zero_percent_is_nobody_and_a_hundred_is_everybody(sticky: Sticky) -> No
 
 
 def test_without_a_key_a_sticky_canary_falls_back_to_the_dice() -> None:
-    route = canary(50, Sticky.user)
-    assert route.choose(NOON, "", lambda: 0.49).canary
-    assert not route.choose(NOON, "", lambda: 0.51).canary
+    route = canary(25, Sticky.user)
+    assert route.choose(NOON, "", lambda: 0.2499).canary
+    assert not route.choose(NOON, "", lambda: 0.25).canary
 
 
 def test_another_route_draws_another_sample() -> None:
