@@ -85,7 +85,7 @@ class Bookkeeper:
         """Write the books of one hour, all or nothing. False when nothing had changed, and when
         records came meanwhile: then it stays due. `again` writes them even when nothing had changed."""
         with self._db.read() as session:
-            account = open_account(session, meters(session), pool, hour)
+            account = _read_account(session, pool, hour)
         with self._db.write() as session:
             if hour_marks(session, hour, hour + 1).get(hour, 0) != account.revision:
                 log.info("records came while an hour was settled; it is settled later", extra={"hour": hour})
@@ -100,6 +100,13 @@ class Bookkeeper:
             store.write_books(session, entry, shares.items(), account.lines)
         return True
 
+    def settle_again(self, pool: str, hour: int) -> bool:
+        """Write the books of an hour that is over, even when nothing seems to have changed.
+        False when records came meanwhile. Raises `HourNotSettled` while the hour still runs."""
+        if hour + HOUR_SECONDS > self._clock.unix():
+            raise HourNotSettled(pool=pool, hour=hour_name(hour), grace_seconds=self.grace_seconds)
+        return self.settle(pool, hour, again=True)
+
     def verify(self, session: Session, pool: str, hour: int) -> Proof:
         """Compute the hour again from its records and compare with everything that is stored.
 
@@ -112,7 +119,7 @@ class Bookkeeper:
         paid = sum(shares.values())
         difference = (entry.meter_nanos or 0) - paid - (entry.idle_nanos or 0)
         proof = Proof(pool, hour, entry.currency, entry.meter_nanos, entry.requests, paid, entry.idle_nanos, difference)
-        account = open_account(session, meters(session), pool, hour)
+        account = _read_account(session, pool, hour)
         if problem := _problem(session, entry, shares, account, difference):
             raise BooksOpen(pool=pool, hour=hour_name(hour), problem=problem)
         return proof
@@ -123,8 +130,11 @@ class Bookkeeper:
         now, known = self._clock.unix(), meters(session)
         end = hour_of(now) + HOUR_SECONDS if until is None else min(until, hour_of(now) + HOUR_SECONDS)
         lines: list[CostLine] = []
+        touched = hour_marks(session, hour_of(since), end)
         for pool, hour in unsettled(session, known, end, since, stale=False):
-            lines += open_account(session, known, pool, hour, min(float(hour + HOUR_SECONDS), now)).lines
+            # an hour without records, and there can be very many, asks the database nothing
+            work = occupations(session, hour) if hour in touched else []
+            lines += _account(known, (pool, hour), work, until=min(float(hour + HOUR_SECONDS), now)).lines
         return lines
 
     def _book_late_prices(self) -> None:
@@ -174,17 +184,25 @@ def unsettled(session: Session, known: Meters, until: int, since: int = 0, stale
     return sorted(found, key=lambda pair: (pair[1], pair[0]))
 
 
-def open_account(session: Session, known: Meters, pool: str, hour: int, end: float | None = None) -> Account:
-    """Compute one pool and hour, or its part before `end` (unix seconds), from the records."""
+def _read_account(session: Session, pool: str, hour: int) -> Account:
     # the mark first: a record that comes in between makes the account look old, never complete
     revision = hour_marks(session, hour, hour + 1).get(hour, 0)
-    work = [item for item in occupations(session, hour) if known.pool_of(item.endpoint_group, hour) == pool]
+    return _account(meters(session), (pool, hour), occupations(session, hour), revision)
+
+
+def _account(
+    known: Meters, place: tuple[str, int], occupied: Sequence[Occupation], revision: int = 0, until: float | None = None
+) -> Account:
+    """Compute one (pool, hour), or its part before `until` (unix seconds), from everything that
+    occupied engines in that hour."""
+    pool, hour = place
+    work = [item for item in occupied if known.pool_of(item.endpoint_group, hour) == pool]
     intervals = [books.Interval(item.id, item.dispatched_at, item.occupied_seconds) for item in work]
-    rate, until = known.rate(pool, hour), hour + HOUR_SECONDS if end is None else max(int(end), hour)
+    rate, end = known.rate(pool, hour), hour + HOUR_SECONDS if until is None else max(int(until), hour)
     settlement = meter = None
     if rate is not None:
-        nanos = rounded(rate.nanos_per_hour * (until - hour), HOUR_SECONDS)
-        meter = books.Meter(pool, hour, until, nanos, rate.currency)
+        nanos = rounded(rate.nanos_per_hour * (end - hour), HOUR_SECONDS)
+        meter = books.Meter(pool, hour, end, nanos, rate.currency)
         settlement = books.settle(meter, intervals)
     lines = _lines(known, pool, hour, work, settlement)
     return Account(pool, hour, revision, work, settlement, books.digest(meter, intervals), lines)

@@ -9,7 +9,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -35,6 +35,7 @@ MAX_DAYS_BACK = 400
 LOCAL_POOL = "local"
 """This machine: the pool of every engine that is not mapped elsewhere."""
 
+_NANO = Decimal("1e-9")
 _POOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -47,14 +48,10 @@ def rounded(numerator: int, denominator: int) -> int:
 
 def nanos_of(amount: Decimal, field: str) -> int:
     """Exact. Raises `BadAmount` for negative, huge or finer amounts than a nano."""
-    try:
-        nanos = amount.scaleb(9)
-        whole = nanos.is_finite() and nanos == nanos.to_integral_value() and 0 <= nanos <= MAX_UNITS * NANOS
-    except InvalidOperation:
-        whole = False
-    if not whole:
+    in_range = amount.is_finite() and 0 <= amount <= MAX_UNITS
+    if not in_range or amount.quantize(_NANO) != amount:
         raise BadAmount(param=field, field=field, low=0, high=MAX_UNITS)
-    return int(nanos)
+    return int(amount.quantize(_NANO).scaleb(9))
 
 
 def decimal_of(nanos: int) -> Decimal:
