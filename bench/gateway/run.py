@@ -112,6 +112,7 @@ class Comparison:
             entry["failed"] = str(error)
             _say(f"{peer.name}, {workers} worker(s): {error}")
             return
+        entry["without"] = running.without
         entry["start_seconds"] = round(time.monotonic() - began, 2)
         try:
             self._measure(peer, running, workers, entry)

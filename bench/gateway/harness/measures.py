@@ -111,28 +111,25 @@ def stalled(bench: Bench, peer: Running) -> Numbers:
     gateway = peer.gateway()
     body = chat_body(peer.target.model, FLOOD, stream=True)
     before, sent = machine.memory_bytes(gateway), bench.upstream.stats()["bytes_sent"]
-    process = bench.load.begin(peer.target, body, mode="stall", connections=1, seconds=bench.stall_seconds)
-    assert process.stdout is not None
-    assert process.stderr is not None
-    try:
+    with bench.load.begin(peer.target, body, mode="stall", connections=1, seconds=bench.stall_seconds) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
         if "stalled" not in (first := process.stdout.readline()):
             return {"failed": (first or process.stderr.read())[:300]}
         highest, deadline = before, time.monotonic() + bench.stall_seconds * 0.9
         while time.monotonic() < deadline:
             highest = max(highest, machine.memory_bytes(gateway))
             time.sleep(0.1)
-        taken = bench.upstream.stats()["bytes_sent"] - sent
-        return {"growth_bytes": highest - before, "taken_bytes": taken}
-    finally:
-        process.communicate()
+        return {"growth_bytes": highest - before, "taken_bytes": bench.upstream.stats()["bytes_sent"] - sent}
 
 
 def memory(bench: Bench, peer: Running, requests: int, most_seconds: float) -> Numbers:
-    """Memory while `requests` pass (fewer when `most_seconds` end before): at 21 points, and how much
-    the last half added."""
+    """Memory at 21 points while `requests` pass, and how much the last half added. A gateway that would
+    need more than about `most_seconds` gets fewer requests."""
     body = chat_body(peer.target.model, _PLAIN, stream=False)
-    bench.load.run(peer.target, body, connections=CONNECTIONS, seconds=bench.warmup_seconds)
-    began, start = time.monotonic(), bench.upstream.stats()["requests"]
+    warm = bench.load.run(peer.target, body, connections=CONNECTIONS, seconds=max(2.0, bench.warmup_seconds))
+    requests = int(min(requests, max(100.0, warm["per_second"] * most_seconds)))
+    start = bench.upstream.stats()["requests"]
     samples: list[Numbers] = []
 
     def sample() -> None:
@@ -147,8 +144,6 @@ def memory(bench: Bench, peer: Running, requests: int, most_seconds: float) -> N
         run = bench.load.run(peer.target, body, **options)
         bad += run["requests"] - run["good"]
         sample()
-        if time.monotonic() - began > most_seconds:
-            break
     half = samples[len(samples) // 2]
     last = samples[-1]
     return {
@@ -192,6 +187,8 @@ def _loaded(bench: Bench, peer: Running, body: dict[str, Any], **options: Any) -
         "tools_cores": (load_seconds + watch.upstream_seconds) / watch.wall_seconds,
         "others_cores": watch.others(load_seconds),
     }
+    if found["unfinished"]:
+        found["failed"] = f"it could not keep up: {found['unfinished']} unfinished 10 s after the end"
     if found["good"] == 0 or found["bad"] or found["broken"]:
         found["failed"] = f"{found['bad']} bad, {found['broken']} broken of {found['requests']}: {found['complaint']}"
     return found

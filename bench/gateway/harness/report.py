@@ -73,7 +73,9 @@ class Reader:
                 for measure, numbers in run["measures"].items()
                 if "failed" in numbers
             ]
-        lines += [f"{peer}, memory: {found['failed']}" for peer, found in self._results["memory"].items() if "failed" in found]
+        lines += [
+            f"{peer}, memory: {found['failed']}" for peer, found in self._results["memory"].items() if "failed" in found
+        ]
         return lines
 
 
@@ -162,14 +164,33 @@ def markdown(results: Results) -> str:
         _setting(results),
         "## Requests",
         _table(
-            ["", "requests/s", "x LiteLLM", "2 workers", "CPU us a request", "p50 ms at 50/s (added)", "p99 (added)",
-             "p50 ms at 32 (added)", "p99 (added)", "embeddings/s"],
+            [
+                "",
+                "requests/s",
+                "x LiteLLM",
+                "2 workers",
+                "CPU us a request (all processes)",
+                "p50 ms at 50/s (added)",
+                "p99 (added)",
+                "p50 ms at 32 (added)",
+                "p99 (added)",
+                "embeddings/s",
+            ],
             [_request_row(read, peer) for peer in peers],
         ),
         "## Streams",
         _table(
-            ["", "first byte p50 ms", "p99", "CPU us a chunk", "chunks/s (of 1,600)", "burst chunks/s",
-             "left, upstream closed ms p50 / max", "left in silence", "stopped reader MB (taken)"],
+            [
+                "",
+                "first byte p50 ms",
+                "p99",
+                "CPU us a chunk",
+                "chunks/s (of 1,600)",
+                "burst chunks/s",
+                "left, upstream closed ms p50 / max",
+                "left in silence",
+                "stopped reader MB (taken)",
+            ],
             [_stream_row(read, peer) for peer in peers],
         ),
         "## Memory of the gateway's processes",
@@ -201,10 +222,15 @@ def _setting(results: Results) -> str:
     ]
     lines += [
         f"- **{peer}** {', '.join(f'{name} {version}' for name, version in results['versions'][peer].items())}: "
-        f"{results['duties'][peer]}"
+        f"{results['duties'][peer]}{_without(results, peer)}"
         for peer in results["peers"]
     ]
     return "\n".join(lines)
+
+
+def _without(results: Results, peer: str) -> str:
+    found = {duty for run in results["runs"] if run["peer"] == peer for duty in run.get("without", ())}
+    return f" (**without {' and '.join(sorted(found))}**: this version has none)" if found else ""
 
 
 def _request_row(read: Reader, peer: str) -> list[str]:
@@ -213,12 +239,15 @@ def _request_row(read: Reader, peer: str) -> list[str]:
         return _shown(own, "") if peer == "direct" or more is None else f"{_shown(own, '')}, +{more.median:.2f}"
 
     ratio = read.ratio(peer, "litellm", "saturation", "per_second")
+    gateway_cpu = read.spread(peer, "saturation", "cpu_us_per_request")
+    everything = read.spread(peer, "saturation", "platform_cpu_us_per_request")
+    all_cpu = _number(everything.median) if everything else "-"
     return [
         peer,
         _shown(read.spread(peer, "saturation", "per_second"), ""),
-        f"{ratio.median:.1f}" if ratio else "-",
+        f"{ratio.median:.1f}" if ratio and peer != "direct" else "-",
         _shown(read.spread(peer, "saturation", "per_second", workers=2), ""),
-        "-" if peer == "direct" else _shown(read.spread(peer, "saturation", "cpu_us_per_request"), ""),
+        "-" if peer == "direct" else f"{_shown(gateway_cpu, '')} ({all_cpu})",
         added("low_rate", "p50"),
         added("low_rate", "p99"),
         added("saturation", "p50"),

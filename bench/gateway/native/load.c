@@ -372,8 +372,9 @@ static void set_timer(int timer, int64_t at) {
 static void run(int timer) {
     struct epoll_event events[512];
     int64_t now = began, step = is("open") ? (int64_t)(SECOND / option.rate) : 0, due = began;
+    long most = is("abandon") ? option.count : option.requests ? option.requests : option.connections;
     if (!is("open"))
-        for (int i = 0; i < option.connections; i++) start(idle(), now_ns());
+        for (int i = 0; i < option.connections && i < most; i++) start(idle(), now_ns());
     while (!over(now = now_ns())) {
         for (; step && due <= now && due < until; due += step) {
             Client *c = idle();

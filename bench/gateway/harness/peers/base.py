@@ -46,6 +46,8 @@ class Running:
     process: subprocess.Popen[bytes] | None
     target: Target
     is_gateway: Callable[[str], bool] = field(default=lambda _: True)
+    without: tuple[str, ...] = ()
+    """Duties of the peer that this version of it cannot be given yet."""
 
     def platform(self) -> list[int]:
         return machine.tree(self.process.pid) if self.process else []
@@ -89,12 +91,15 @@ class Peer(ABC):
         """Start and return once it answers. Raises `NotStarted`."""
 
 
-def ask(url: str, body: dict[str, Any] | None = None, key: str = "none", timeout: float = 30.0) -> Any:
+def ask(
+    url: str, body: dict[str, Any] | None = None, key: str = "none", timeout: float = 30.0, method: str | None = None
+) -> Any:
     """POST `body`, or GET without one; the decoded answer. Raises `OSError` (HTTPError among them)."""
     request = urllib.request.Request(
         url,
         json.dumps(body).encode() if body is not None else None,
         {"content-type": "application/json", "authorization": f"Bearer {key}"},
+        method=method,
     )
     with urllib.request.urlopen(request, timeout=timeout) as answer:
         return json.load(answer)

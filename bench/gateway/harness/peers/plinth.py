@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,18 @@ class Installation:
     def start(self) -> Running:
         running = self.up()
         try:
-            self._allow_much()
-            chat = self._model("bench", "generate")
-            embedding = self._model("bench-embedding", "embed")
+            known = self.call("/openapi.json")["paths"]
+            limited = self.allow_much(known)
+            chat = self._model("bench", "generate", known)
+            embedding = self._model("bench-embedding", "embed", known)
         except OSError as error:
             running.stop()
-            raise NotStarted(f"it could not be set up: {error} {_words(error)}; its log: {self._setting.log}") from error
+            raise NotStarted(
+                f"it could not be set up: {error} {_words(error)}; its log: {self._setting.log}"
+            ) from error
         running.target = Target(self.port, chat, embedding, key=self.keys["project_key"])
+        missing = {"limits that are set": not limited, "a route": "/api/routes/{name}" not in known}
+        running.without = tuple(duty for duty, is_missing in missing.items() if is_missing)
         wait_until_it_answers(running, self._setting.log)
         return running
 
@@ -84,8 +90,10 @@ class Installation:
             time.sleep(0.1)
         return running
 
-    def call(self, path: str, body: dict[str, Any] | None = None, key: str = "project_key") -> Any:
-        return ask(f"http://127.0.0.1:{self.port}{path}", body, self.keys[key])
+    def call(
+        self, path: str, body: dict[str, Any] | None = None, key: str = "project_key", method: str | None = None
+    ) -> Any:
+        return ask(f"http://127.0.0.1:{self.port}{path}", body, self.keys[key], method=method)
 
     def deploy(self, model: str, name: str | None = None, **options: Any) -> None:
         """Serve `model` and wait until it is ready. Raises `NotStarted`."""
@@ -98,24 +106,29 @@ class Installation:
             time.sleep(0.1)
             deployment = self.call(f"/api/deployments/{deployment['id']}")
 
-    def _model(self, name: str, capability: str) -> str:
+    def _model(self, name: str, capability: str, known: Container[str]) -> str:
+        """A remote model, served, under a route where this version has routes, else under an alias."""
         source = {"kind": "remote", "base_url": self._setting.upstream_url, "model": "fake", "egress_allowed": True}
         extra = {"dimensions": 384} if capability == "embed" else {}
         body = {"name": f"{name}-remote", "source": source, "capabilities": [capability], **extra}
         base = self.call("/api/base_models", body)
-        self.deploy(base["id"], name)
+        if "/api/routes/{name}" in known:
+            self.deploy(base["id"])
+            self.call(f"/api/routes/{name}", {"targets": [{"model": base["id"]}]}, method="PUT")
+        else:
+            self.deploy(base["id"], name)
         return name
 
-    def _allow_much(self) -> None:
-        """Limits that are checked for every request and never reached. Without the limits' API there
-        is nothing to raise: what Plinth checks by itself stays on."""
-        project = f"/v1/organization/projects/{self.keys['project_id']}/rate_limits"
-        known = self.call("/openapi.json")["paths"]
+    def allow_much(self, known: Iterable[str]) -> bool:
+        """Limits that are checked for every request and never reached; False where this version has
+        no limits to set."""
         if not any(path.endswith("/rate_limits") for path in known):
-            return
+            return False
+        project = f"/v1/organization/projects/{self.keys['project_id']}/rate_limits"
         for limit in self.call(project, key="admin_key")["data"]:
             fields = {name: _PLENTY for name in limit if name.startswith("max_") and limit[name] is not None}
             self.call(f"{project}/{limit['id']}", fields, key="admin_key")
+        return True
 
     def _healthy(self) -> bool:
         try:
