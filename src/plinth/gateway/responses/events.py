@@ -181,7 +181,7 @@ class Composer:
     def _end(self, outcome: Outcome) -> list[Event]:
         output = tuple(item.item(item.status) for item in self._items)
         self.outcome = replace(outcome, output=output, usage=_usage(self._usage) if self._usage else None)
-        return [self._lifecycle(outcome.status.value)]
+        return [self._lifecycle(last_event(outcome.status))]
 
     def _searched(self) -> list[Event]:
         finding = self._prepared.finding
@@ -296,6 +296,12 @@ def abandoned(events: list[Event], next_sequence: int) -> list[Event]:
         }
         for position, event in enumerate(event for event in left if event["output_index"] not in done)
     ]
+
+
+def last_event(status: Status) -> str:
+    """The last event's name after `response.`. The API has none for a cancelled response, and strict clients
+    refuse names that they do not know: its `status` says that it was cancelled."""
+    return Status.incomplete.value if status is Status.cancelled else status.value
 
 
 def response_error(error: PlinthError) -> dict[str, Any]:

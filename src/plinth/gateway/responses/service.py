@@ -7,6 +7,7 @@ transaction). With `background`, `queue` stores it first and a worker takes `res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,7 @@ from plinth.gateway.responses.errors import (
     PreviousResponseNotFound,
     ResponseNotFound,
 )
-from plinth.gateway.responses.events import Composer, Event, abandoned, response_error
+from plinth.gateway.responses.events import Composer, Event, abandoned, last_event, response_error
 from plinth.gateway.responses.model import (
     Item,
     Outcome,
@@ -270,8 +271,7 @@ class ResponsesService:
     def _keep_chain(self, session: Session, prepared: Prepared) -> None:
         """What a stored response continues must not expire before it."""
         if previous := prepared.request.previous_response_id:
-            found = store.chain(session, prepared.project_id, previous, self._clock.unix())
-            store.keep_until(session, [identifier for identifier, _ in found], self._expiry(prepared))
+            store.keep_until(session, previous, self._expiry(prepared))
 
     def _close(self, session: Session, row: StoredResponse, status: Status, error: dict[str, Any] | None) -> None:
         """End a background response without an answer, and tell those who follow it."""
@@ -281,7 +281,7 @@ class ResponsesService:
         if row.streamed:
             sequence, _ = self._abandon_attempt(session, row)
             last = {"sequence_number": sequence, "response": {**body, "output": []}}
-            store.append_events(session, row.id, [{"type": f"response.{status}", **last}])
+            store.append_events(session, row.id, [{"type": f"response.{last_event(status)}", **last}])
         self._emit(session, f"gateway.response.{status}", row)
 
     def _abandon_attempt(self, session: Session, row: StoredResponse) -> tuple[int, int]:
@@ -312,7 +312,9 @@ class ResponsesService:
         )
 
     def _expiry(self, prepared: Prepared) -> float:
-        return prepared.created_at + self.settings.retention_days * _DAY_SECONDS
+        """Whole days, rounded up: so a chain that is continued all day is put off once a day."""
+        days = math.ceil(prepared.created_at / _DAY_SECONDS) + self.settings.retention_days
+        return days * _DAY_SECONDS
 
     def _emit(self, session: Session, kind: str, row: StoredResponse) -> None:
         events.emit(session, self._clock, kind, {"response_id": row.id}, row.project_id)

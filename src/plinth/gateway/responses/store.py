@@ -90,7 +90,6 @@ conversation_items = Table(
 
 _COLUMNS = [column.name for column in responses.columns]
 _BATCH = 500
-_DAY_SECONDS = 86_400.0
 
 
 # responses
@@ -149,12 +148,18 @@ def chain(session: Session, project_id: str, response_id: str, now: float) -> li
     return [(row[0], row[1]) for row in rows]
 
 
-def keep_until(session: Session, ids: Sequence[str], expires_at: float) -> None:
-    """Put the end of these responses off: by a day more than needed, so that it is done once a day at most."""
-    for start in range(0, len(ids), _BATCH):
-        some = ids[start : start + _BATCH]
-        query = update(responses).where(responses.c.id.in_(some), responses.c.expires_at < expires_at)
-        session.execute(query.values(expires_at=expires_at + _DAY_SECONDS))
+def keep_until(session: Session, response_id: str, expires_at: float) -> None:
+    """Put the end of a response and of all that it continues off. The walk ends at the first one that is kept
+    long enough: what that one continues is kept at least as long."""
+    short = responses.c.expires_at < expires_at
+    start = select(responses.c.id, responses.c.previous_response_id).where(responses.c.id == response_id, short)
+    walk = start.cte("short", recursive=True)
+    earlier = select(responses.c.id, responses.c.previous_response_id)
+    walk = walk.union_all(earlier.where(responses.c.id == walk.c.previous_response_id, short))
+    ids = list(session.execute(select(walk.c.id)).scalars())
+    for begin in range(0, len(ids), _BATCH):
+        query = update(responses).where(responses.c.id.in_(ids[begin : begin + _BATCH]))
+        session.execute(query.values(expires_at=expires_at))
 
 
 # items of responses
