@@ -26,6 +26,10 @@ class Circuit(StrEnum):
     half_open = "half_open"
 
 
+# looking a member up on its class costs more than everything else on the happy path
+_CLOSED, _OPEN, _HALF_OPEN = Circuit.closed, Circuit.open, Circuit.half_open
+
+
 @dataclass(frozen=True, slots=True)
 class BreakerSettings:
     """Opens after `failures_in_a_row`, or when `failure_share` of the calls that ended in the last
@@ -55,6 +59,8 @@ class Breaker:
     """
 
     __slots__ = (
+        "_all_calls",
+        "_all_failures",
         "_calls",
         "_clock",
         "_failures",
@@ -64,8 +70,8 @@ class Breaker:
         "_pause_seconds",
         "_settings",
         "_slice",
+        "_slice_ends",
         "_slice_seconds",
-        "_sums",
         "_trial_until",
         "circuit",
         "opened",
@@ -74,7 +80,7 @@ class Breaker:
     def __init__(self, clock: Clock, settings: BreakerSettings) -> None:
         self._clock, self._settings = clock.monotonic, settings
         self._slice_seconds = settings.window_seconds / _SLICES
-        self.circuit = Circuit.closed
+        self.circuit = _CLOSED
         self.opened = 0
         self._generation = 1
         self._pause_seconds = settings.pause_seconds
@@ -83,88 +89,96 @@ class Breaker:
 
     def enter(self) -> int:
         """A ticket for one call, or `REFUSED`."""
-        if self.circuit is Circuit.closed:
+        if self.circuit is _CLOSED:
             return self._generation
         now = self._clock()
-        if now < (self._open_until if self.circuit is Circuit.open else self._trial_until):
+        if now < (self._open_until if self.circuit is _OPEN else self._trial_until):
             return REFUSED
         # either the pause is over, or the last trial is lost
-        self._become(Circuit.half_open)
+        self._become(_HALF_OPEN)
         self._trial_until = now + self._settings.trial_seconds
         return self._generation
 
     def succeeded(self, ticket: int) -> None:
         if ticket != self._generation:
             return
-        if self.circuit is Circuit.closed:
+        if self.circuit is _CLOSED:
             self._in_a_row = 0
-            self._count(self._calls, 0)
+            self._calls[self._place()] += 1
+            self._all_calls += 1
             return
         self._pause_seconds = self._settings.pause_seconds
         self._forget()
-        self._become(Circuit.closed)
+        self._become(_CLOSED)
 
     def failed(self, ticket: int) -> None:
         if ticket != self._generation:
             return
-        if self.circuit is not Circuit.closed:
+        if self.circuit is not _CLOSED:
             self._pause_seconds = min(2 * self._pause_seconds, self._settings.longest_pause_seconds)
             self._open()
             return
         self._in_a_row += 1
-        self._count(self._calls, 0)
-        self._count(self._failures, 1)
-        calls, failures = self._sums
-        too_many = calls >= self._settings.minimum_calls and failures >= self._settings.failure_share * calls
+        place, calls = self._place(), self._all_calls + 1
+        self._calls[place] += 1
+        self._failures[place] += 1
+        self._all_calls = calls
+        self._all_failures += 1
+        share = self._settings.failure_share * calls
+        too_many = calls >= self._settings.minimum_calls and self._all_failures >= share
         if too_many or self._in_a_row >= self._settings.failures_in_a_row:
             self._open()
 
     def withdrawn(self, ticket: int) -> None:
         """The call ended without a verdict; if it was the trial, the next call may be it."""
-        if ticket == self._generation and self.circuit is Circuit.half_open:
+        if ticket == self._generation and self.circuit is _HALF_OPEN:
             self._trial_until = 0.0
 
     @property
     def would_refuse(self) -> bool:
         """Whether `enter` would refuse now; takes no ticket."""
-        if self.circuit is Circuit.closed:
+        if self.circuit is _CLOSED:
             return False
-        return self._clock() < (self._open_until if self.circuit is Circuit.open else self._trial_until)
+        return self._clock() < (self._open_until if self.circuit is _OPEN else self._trial_until)
 
     @property
     def retry_in_seconds(self) -> float:
         """How long an open circuit stays so; 0 in the other states."""
-        return max(0.0, self._open_until - self._clock()) if self.circuit is Circuit.open else 0.0
+        return max(0.0, self._open_until - self._clock()) if self.circuit is _OPEN else 0.0
 
     def _open(self) -> None:
         self._open_until = self._clock() + self._pause_seconds
         self.opened += 1
-        self._become(Circuit.open)
+        self._become(_OPEN)
 
     def _become(self, circuit: Circuit) -> None:
         self.circuit = circuit
         self._generation += 1
 
     def _forget(self) -> None:
-        self._calls, self._failures, self._sums = [0] * _SLICES, [0] * _SLICES, [0, 0]
-        self._slice = int(self._clock() // self._slice_seconds)
+        self._calls, self._failures = [0] * _SLICES, [0] * _SLICES
+        self._all_calls: int = 0
+        self._all_failures: int = 0
         self._in_a_row = 0
+        self._slice = int(self._clock() // self._slice_seconds)
+        self._slice_ends = (self._slice + 1) * self._slice_seconds
 
-    def _count(self, counts: list[int], which: int) -> None:
-        current = int(self._clock() // self._slice_seconds)
-        if current != self._slice:
-            self._turn(current)
-        counts[current % _SLICES] += 1
-        self._sums[which] += 1
+    def _place(self) -> int:
+        """The slice of the window that calls are counted in now."""
+        if self._clock() >= self._slice_ends:
+            self._turn()
+        return self._slice % _SLICES
 
-    def _turn(self, current: int) -> None:
+    def _turn(self) -> None:
         """Empty the slices that the window has left behind."""
+        current = max(int(self._clock() // self._slice_seconds), self._slice + 1)
         for passed in range(self._slice + 1, min(current, self._slice + _SLICES) + 1):
             place = passed % _SLICES
-            self._sums[0] -= self._calls[place]
-            self._sums[1] -= self._failures[place]
+            self._all_calls -= self._calls[place]
+            self._all_failures -= self._failures[place]
             self._calls[place] = self._failures[place] = 0
         self._slice = current
+        self._slice_ends = (current + 1) * self._slice_seconds
 
 
 class Breakers:
