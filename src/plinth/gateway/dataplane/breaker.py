@@ -58,25 +58,6 @@ class Breaker:
     can neither close it nor make the pause longer when it ends at last.
     """
 
-    __slots__ = (
-        "_all_calls",
-        "_all_failures",
-        "_calls",
-        "_clock",
-        "_failures",
-        "_generation",
-        "_in_a_row",
-        "_open_until",
-        "_pause_seconds",
-        "_settings",
-        "_slice",
-        "_slice_ends",
-        "_slice_seconds",
-        "_trial_until",
-        "circuit",
-        "opened",
-    )
-
     def __init__(self, clock: Clock, settings: BreakerSettings) -> None:
         self._clock, self._settings = clock.monotonic, settings
         self._slice_seconds = settings.window_seconds / _SLICES
@@ -85,6 +66,7 @@ class Breaker:
         self._generation = 1
         self._pause_seconds = settings.pause_seconds
         self._open_until = self._trial_until = 0.0
+        self._all_calls = self._all_failures = self._in_a_row = 0
         self._forget()
 
     def enter(self) -> int:
@@ -157,9 +139,7 @@ class Breaker:
 
     def _forget(self) -> None:
         self._calls, self._failures = [0] * _SLICES, [0] * _SLICES
-        self._all_calls: int = 0
-        self._all_failures: int = 0
-        self._in_a_row = 0
+        self._all_calls = self._all_failures = self._in_a_row = 0
         self._slice = int(self._clock() // self._slice_seconds)
         self._slice_ends = (self._slice + 1) * self._slice_seconds
 
