@@ -182,13 +182,17 @@ def test_another_projects_endpoint_is_not_there(world: World) -> None:
         world.service.delete(session, actor("proj_b"), endpoint.id)
 
 
-@pytest.mark.parametrize(("role", "statuses"), [(Role.viewer, [200, 403, 403]), (Role.developer, [200, 403, 200])])
+@pytest.mark.parametrize(
+    ("role", "statuses"), [(Role.viewer, [200, 403, 403, 403]), (Role.developer, [200, 403, 200, 200])]
+)
 def test_only_administrators_choose_where_data_goes(world: World, role: Role, statuses: list[int]) -> None:
     endpoint, caller = world.create().endpoint, Caller(actor(role=role))
+    world.happen()
     with client_for(router(world.db, world.service, caller.guard)) as client:
         answers = [
             client.get("/v1/webhook_endpoints"),
             client.post("/v1/webhook_endpoints", json=BODY),
             client.post(f"/v1/webhook_endpoints/{endpoint.id}/test", json={"event_type": "batch.failed"}),
+            client.post(f"/api/webhook_deliveries/{world.deliveries()[0].id}/redeliver"),
         ]
     assert [answer.status_code for answer in answers] == statuses
