@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -404,3 +405,51 @@ def test_the_registrys_answer_becomes_a_yes_or_no(db: Database, clock: FixedCloc
         assert service.put(session, actor("proj_a"), "support", Plan((Target("smol"),))).version == 1
         with pytest.raises(UnknownTarget):
             service.put(session, actor("proj_b"), "support", Plan((Target("smol"),)))
+
+
+def at_once(work: Callable[[int], None], threads: int = 6) -> list[Exception]:
+    barrier, failures = threading.Barrier(threads), list[Exception]()
+
+    def run(number: int) -> None:
+        barrier.wait()
+        try:
+            work(number)
+        except Exception as error:  # collected: the test looks at each
+            failures.append(error)
+
+    running = [threading.Thread(target=run, args=(number,)) for number in range(threads)]
+    for thread in running:
+        thread.start()
+    for thread in running:
+        thread.join()
+    return failures
+
+
+def test_changes_at_the_same_time_are_all_kept(db: Database, service: RouteService) -> None:
+    with db.write() as session:
+        service.put(session, actor(), "support", Plan((Target("smol"),), queue=0))
+
+    def change(_number: int) -> None:
+        for _ in range(4):
+            with db.write() as session:
+                service.change(
+                    session, actor(), "support", lambda plan: dataclasses.replace(plan, queue=plan.queue + 1)
+                )
+
+    assert at_once(change) == []
+    with db.read() as session:
+        route = service.route(session, "proj_a", "support")
+    assert (route.plan.queue, route.version) == (24, 25)
+
+
+def test_making_a_name_at_the_same_time_ends_in_one_route_and_no_crash(db: Database, service: RouteService) -> None:
+    def make(number: int) -> None:
+        with db.write() as session:
+            service.put(session, actor(), "support", Plan((Target("smol"),), queue=number))
+
+    failures = at_once(make)
+    assert {type(failure) for failure in failures} <= {RouteChanged}
+    with db.read() as session:
+        assert service.route(session, "proj_a", "support").version == 6 - len(failures)
+        numbers = [version.number for version in service.history(session, "proj_a", "support", None, 100)]
+    assert numbers == list(range(6 - len(failures), 0, -1))
