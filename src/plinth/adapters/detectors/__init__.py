@@ -1,0 +1,1 @@
+"""Detectors of personal data: our own for identifiers, others behind the same port."""
