@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 COLUMNS = 64
 ROWS = 16_384
 _PAGE = 4096
+_ROWS_AT_ONCE = 32  # disk space is claimed for so many
 _VERSION = 1
 # header cells
 _USED = 4  # how many rows; the four before it say what kind of file this is
@@ -54,7 +55,7 @@ class MappedCounters:
     """Opens the file, making it when it is missing or from before the last boot, and takes a column.
 
     Args:
-        path: on a local disk or in memory; 64 MB long with holes, 4 kB of it used a row.
+        path: on a local disk or in memory; 64 MB long with holes, 4 kB of it used a limit.
         workers: how many are expected. They see each other from the first request on; one more than
             that is noticed within a second.
         columns, rows: how many fit at most.
@@ -78,7 +79,7 @@ class MappedCounters:
             self.column = self._take_column()
         self.lines: Callable[[int], tuple[int, ...]]
         self._width = 0
-        self._widen(min(workers, columns))
+        self._widen(max(self.column + 1, min(workers, columns)))
         self.look()
 
     def row(self, name: str) -> int:
@@ -94,10 +95,11 @@ class MappedCounters:
 
     def look(self) -> None:
         """See which columns are in use, and bury the dead."""
-        if any(not _alive(*owner) for _, owner in self._owners()):
+        owners = list(self._owners())
+        if any(owner != self._me and not _alive(*owner) for _, owner in owners):
             with self._lock():
                 self._bury()
-        self._widen(max([self.column, *(column for column, _ in self._owners())]) + 1)
+        self._widen(owners[-1][0] + 1 if owners else 1)
 
     def close(self) -> None:
         if self.closed:
@@ -153,10 +155,10 @@ class MappedCounters:
         return column
 
     def _owners(self) -> Iterator[tuple[int, tuple[int, int]]]:
-        owners = self.cells[_HEADER : self._names_at].tolist()
-        for column in range(self._columns):
-            if owners[column * _OWNER]:
-                yield column, (owners[column * _OWNER], owners[column * _OWNER + 1])
+        cells = self.cells[_HEADER : self._names_at].tolist()
+        for at in range(0, len(cells), _OWNER):
+            if cells[at]:
+                yield at // _OWNER, (cells[at], cells[at + 1])
 
     def _bury(self) -> None:
         """Clear what dead processes were running. Needs the lock."""
@@ -172,16 +174,18 @@ class MappedCounters:
         self.cells[at] = self.cells[at + 1] = 0
 
     def _read_names(self) -> None:
-        used = self.cells[_USED]
-        for position, digest in enumerate(self.cells[self._names_at : self._names_at + used].tolist()):
-            self._row_of[digest] = self._rows_at + position * self._row_cells
+        # names are only ever added, so those that are known need no second look
+        for position in range(len(self._row_of), self.cells[_USED]):
+            self._row_of[self.cells[self._names_at + position]] = self._rows_at + position * self._row_cells
 
     def _add_row(self, digest: int) -> None:
         used = self.cells[_USED]
         if used >= self._max_rows:
             raise OSError(errno.ENOSPC, f"All {used} rows are taken; delete some limits and restart", str(self._path))
         row = self._rows_at + used * self._row_cells
-        os.posix_fallocate(self._descriptor, row * CELL_BYTES, self._columns * LINE_BYTES)
+        if used % _ROWS_AT_ONCE == 0:
+            ahead = min(_ROWS_AT_ONCE, self._max_rows - used)
+            os.posix_fallocate(self._descriptor, row * CELL_BYTES, ahead * self._columns * LINE_BYTES)
         self.cells[self._names_at + used] = digest
         self.cells[_USED] = used + 1
         self._row_of[digest] = row
@@ -212,8 +216,9 @@ def _start_time(process: int) -> int | None:
     Source: proc(5), fields 3 and 22 of `/proc/<pid>/stat`.
     """
     try:
-        text = Path(f"/proc/{process}/stat").read_text("ascii", errors="replace")
+        with Path(f"/proc/{process}/stat").open("rb", buffering=0) as file:
+            text = file.read()
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()
-    return None if fields[0] in ("Z", "X") else int(fields[19])
+    fields = text.rpartition(b")")[2].split()  # the name before it may contain anything
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from plinth.gateway.limits import InMemoryCounters, Limit, Limiter, LimitTable, Permit, Scope, Subject
-from plinth.gateway.limits.errors import LimitReached
+from plinth.gateway.limits import Budget, InMemoryCounters, Limit, Limiter, LimitTable, Period, Permit, Scope, Subject
+from plinth.gateway.limits.errors import BudgetExhausted, LimitReached
 from plinth.gateway.limits.ports import CELL_BYTES, CELLS, RUNNING
 from plinth.gateway.limits.window import WINDOW_SECONDS, duration, empty_seconds, wait_seconds
 from plinth.identity import Actor
@@ -64,6 +64,35 @@ def test_any_interleaving(history: list[tuple[str, int, int]]) -> None:
                 inside = [line for line in lines if line[slot] == minute]
                 assert sum(line[slot + 1] for line in inside) <= 6
                 assert sum(line[slot + 2] for line in inside) <= 100 + surplus
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, WORKERS - 1), st.integers(0, 40), st.integers(0, 60)), max_size=60)
+)
+def test_money_with_any_interleaving(history: list[tuple[bool, int, int, int]]) -> None:
+    """A budget overshoots by what answers cost beyond their reservations, and by nothing else."""
+    clock, first = FixedClock(), InMemoryCounters()
+    budget = Budget("b", KEY, Period.month, 100, "USD")
+    workers = [Limiter(c, clock) for c in (first, *(InMemoryCounters(first) for _ in range(WORKERS - 1)))]
+    for worker in workers:
+        worker.update(LimitTable.of(budgets=[budget]))
+    (purse,) = workers[0].purses()
+    running: list[tuple[Permit, int]] = []
+    settled = beyond = 0
+    for begins, number, reserved, cost in history:
+        if begins:
+            try:
+                running.append((workers[number].admit(ME, "m", 1, cost_nanos=reserved), reserved))
+            except BudgetExhausted:
+                assert settled + sum(r for _, r in running) + reserved >= 100
+        elif running:
+            permit, reservation = running.pop(number % len(running))
+            permit.settle(1, cost)
+            permit.settle(1, cost)
+            settled += cost
+            beyond += max(0, cost - reservation)
+        assert purse.used(clock.unix()) == settled + sum(r for _, r in running) <= 100 + beyond
 
 
 @settings(max_examples=300, deadline=None)
