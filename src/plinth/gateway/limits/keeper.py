@@ -8,7 +8,7 @@ import threading
 from collections import deque
 
 from plinth.gateway.limits.limiter import Limiter, Purse, Reading
-from plinth.gateway.limits.model import key_of, label
+from plinth.gateway.limits.model import key_of
 from plinth.gateway.limits.ports import Spending
 from plinth.kit.clock import Clock
 from plinth.kit.db import Database
@@ -33,7 +33,7 @@ class BudgetKeeper:
     ) -> None:
         self._db, self._spending, self._limiter, self._clock = db, spending, limiter, clock
         self._lag_seconds = booking_lag_seconds
-        # per subject: (monotonic seconds, what had been settled by then), oldest first
+        # per purse: (monotonic seconds, what had been settled by then), oldest first
         self._settled: dict[str, deque[tuple[float, int]]] = {}
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -52,10 +52,7 @@ class BudgetKeeper:
         """Read the books once. Costs nothing when no budget is in force. Raises what the database raises."""
         purses = self._limiter.purses()
         now, unix = self._clock.monotonic(), self._clock.unix()
-        booked = {label(p.budget.subject): p for p in purses}
-        self._settled = {
-            subject: self._sampled(self._settled.get(subject), now, purse) for subject, purse in booked.items()
-        }
+        self._settled = {p.name: self._sampled(self._settled.get(p.name), now, p) for p in purses}
         periods = {purse.budget.period for purse in purses}
         if not periods:
             return
@@ -64,7 +61,7 @@ class BudgetKeeper:
         for purse in purses:
             budget = purse.budget
             nanos = spent[budget.period].get(key_of(budget.subject), 0)
-            settled_then = self._settled[label(budget.subject)][0][1]
+            settled_then = self._settled[purse.name][0][1]
             purse.reading = Reading(nanos, settled_then, budget.period.end(unix))
 
     def _sampled(self, known: deque[tuple[float, int]] | None, now: float, purse: Purse) -> deque[tuple[float, int]]:

@@ -79,11 +79,13 @@ class Reading:
 class Purse:
     """One budget on the hot path. `reading` is replaced about once a second."""
 
-    __slots__ = ("_byte", "_cells", "_counters", "_own", "budget", "reading")
+    __slots__ = ("_byte", "_cells", "_counters", "_own", "budget", "name", "reading")
 
     def __init__(self, budget: Budget, counters: Counters) -> None:
         self.budget, self._counters = budget, counters
-        row = counters.row("money:" + label(budget.subject))
+        # a row for each period, because each budget of a subject counts every call
+        self.name = f"money:{label(budget.subject)} {budget.period}"
+        row = counters.row(self.name)
         self._byte, self._own, self._cells = row * CELL_BYTES, row + counters.column * CELLS, counters.cells
         self.reading = Reading(0, self.settled(), 0.0)
 

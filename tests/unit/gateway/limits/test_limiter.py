@@ -287,6 +287,17 @@ def test_a_budget_counts_what_was_settled_and_reserved(start: FixedClock) -> Non
     made.admit(STRANGER, "m", 1)
 
 
+def test_budgets_of_a_day_and_a_month_count_a_call_once_each(start: FixedClock) -> None:
+    day, month = Budget("d", PROJECT, Period.day, 50, "USD"), Budget("m", PROJECT, Period.month, 100, "USD")
+    made = limiter(start, budgets=(day, month))
+    running = made.admit(ME, "m", 1, cost_nanos=20)
+    assert [purse.used(start.unix()) for purse in made.purses()] == [20, 20]
+    running.settle(1, 50)
+    assert [purse.used(start.unix()) for purse in made.purses()] == [50, 50]
+    with pytest.raises(BudgetExhausted, match="this day"):
+        made.admit(ME, "m", 1)
+
+
 def test_a_soft_budget_stops_nobody(start: FixedClock) -> None:
     made = limiter(start, budgets=(budget(0, hard=False),))
     made.admit(ME, "m", 1, cost_nanos=10)
