@@ -159,6 +159,13 @@ class ProviderBusy(RateLimited):
     code = "provider_busy"
 
 
+class StaysHere(Unavailable):
+    """No target of '{model}' on this machine can answer now, and the route does not allow others.
+    Start one of its models, or change the route's `stay_on_machine`."""
+
+    code = "no_target_on_this_machine"
+
+
 class Busy(RateLimited):
     """'{name}' is working on as many requests as it may, and no place came free in time.
     Try again in {retry_after_seconds} seconds, or raise the route's `concurrency` or `queue`."""

@@ -18,6 +18,7 @@ from plinth.gateway.dataplane.asgi import GatewayPorts, create_app
 from plinth.gateway.dataplane.journal import usage_mover
 from plinth.gateway.dataplane.listener import protocol
 from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
+from plinth.gateway.limits import InMemoryCounters, Limiter
 from plinth.gateway.settings import GatewaySettings
 from plinth.identity import PERMISSIONS, KeyEntry, Role
 from plinth.kit.clock import SystemClock
@@ -70,6 +71,7 @@ class World:
             tokens=Tokens(),
             wanted=lambda project_id, model_id: self.wanted.append((project_id, model_id)),
             translate=lambda fields, endpoint: {**fields, "model": endpoint.model_id, "lora": []},
+            limiter=Limiter(InMemoryCounters(), SystemClock()),
             api_socket=folder / "api.sock",
             journal=folder,
         )

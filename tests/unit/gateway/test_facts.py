@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 from plinth.gateway import DatabaseFacts
+from plinth.gateway.costs import PriceTable
 from plinth.gateway.dataplane.ports import MemoryEndpoint, MemoryModel
 from plinth.gateway.dataplane.snapshot import SnapshotKeeper
+from plinth.gateway.limits import LimitTable
 from plinth.kit import events
 from plinth.kit.clock import FixedClock
 from plinth.kit.db import Database
@@ -17,6 +19,9 @@ def test_events_drive_the_snapshot(db: Database, clock: FixedClock) -> None:
         models=lambda session: [MemoryModel("proj_a", "m", "model-1")],
         endpoints=lambda session: endpoints,
         retirements=lambda session: {},
+        routes=lambda session: [],
+        limits=lambda session: LimitTable(),
+        prices=lambda session: PriceTable(),
     )
     keeper = SnapshotKeeper(facts, 0.1)
     assert keeper.refresh()

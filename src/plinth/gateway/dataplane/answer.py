@@ -1,60 +1,37 @@
-"""Answer one model call: read, parse, plan, deliver, account."""
+"""Answer one model call: read, parse, plan, admit, deliver, account."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 from plinth.gateway.dataplane.authenticate import require
 from plinth.gateway.dataplane.call import Call
 from plinth.gateway.dataplane.deliver import Delivery
-from plinth.gateway.dataplane.forward import Forwarder
-from plinth.gateway.dataplane.journal import UsageJournal
-from plinth.gateway.dataplane.meter import Meter
-from plinth.gateway.dataplane.metrics import Metrics
+from plinth.gateway.dataplane.meter import BATCH, Meter
 from plinth.gateway.dataplane.parse import parse
-from plinth.gateway.dataplane.plan import Planner
-from plinth.gateway.dataplane.resolve import Resolver
+from plinth.gateway.dataplane.plan import Plan
 from plinth.gateway.dataplane.snapshot import Snapshot
+from plinth.gateway.dataplane.stages import Stages
+from plinth.gateway.dataplane.turnstile import Priority
 from plinth.gateway.errors import ClientGone
-from plinth.gateway.model import Operation, UsageRecord
-from plinth.gateway.settings import GatewaySettings
+from plinth.gateway.limits import Permit
+from plinth.gateway.model import ModelRequest, Operation
 from plinth.identity import Actor
-from plinth.kit.clock import Clock
 from plinth.kit.errors import PlinthError
 
-
-@dataclass(frozen=True)
-class Stages:
-    """The parts that take turns in answering."""
-
-    settings: GatewaySettings
-    clock: Clock
-    planner: Planner
-    resolver: Resolver
-    forwarder: Forwarder
-    journal: UsageJournal
-    metrics: Metrics
-
-    async def account(self, record: UsageRecord) -> None:
-        self.metrics.finished(record)
-        await self.journal.add(record)
+PRIORITY = b"x-plinth-priority"
+CONVERSATION = b"x-plinth-conversation"
+# a guess that is corrected when the answer is there: most text has about this many bytes a token
+_BYTES_PER_TOKEN = 4
 
 
 async def answer(stages: Stages, call: Call, operation: Operation, snapshot: Snapshot, actor: Actor) -> None:
     """Answer the call and record what it used, however it ends. Raises `PlinthError` for the
     caller to tell the client, `ClientGone` when there is nobody left to tell."""
     meter = Meter(stages.clock, actor, operation, call.request_id)
+    meter.prices = snapshot.prices.of(actor.organization_id)
     stages.metrics.in_flight += 1
+    answering = _Answering(stages, call, snapshot, actor, meter)
     try:
-        require(actor, "models:use")
-        body = await call.body(stages.settings.max_body_bytes, stages.settings.body_timeout_seconds)
-        request = parse(operation, body, stages.settings.max_json_depth)
-        meter.model, meter.end_user, meter.streamed = request.model, request.user, request.stream
-        plan = stages.planner.plan(snapshot, actor, request, stages.clock.unix())
-        meter.route = plan.route
-        meter.resolved(plan.targets[0])
-        async with call.watched():
-            await Delivery(stages, call, request, plan, meter).run()
+        await answering.run(operation)
         meter.status = 200
     except ClientGone:
         meter.status = 499
@@ -64,4 +41,52 @@ async def answer(stages: Stages, call: Call, operation: Operation, snapshot: Sna
         raise
     finally:
         stages.metrics.in_flight -= 1
-        await stages.account(meter.record())
+        record = meter.record()
+        if answering.permit is not None:
+            answering.permit.settle(record.prompt_tokens + record.completion_tokens, record.cost_nanos or 0)
+        await stages.account(record)
+
+
+class _Answering:
+    def __init__(self, stages: Stages, call: Call, snapshot: Snapshot, actor: Actor, meter: Meter) -> None:
+        self._stages, self._call, self._snapshot, self._actor = stages, call, snapshot, actor
+        self._meter = meter
+        self.permit: Permit | None = None
+
+    async def run(self, operation: Operation) -> None:
+        settings, call, meter = self._stages.settings, self._call, self._meter
+        require(self._actor, "models:use")
+        body = await call.body(settings.max_body_bytes, settings.body_timeout_seconds)
+        request = parse(operation, body, settings.max_json_depth)
+        meter.model, meter.end_user, meter.streamed = request.model, request.user, request.stream
+        if call.headers.get(PRIORITY) == b"batch":
+            meter.priority = BATCH
+        plan = self._plan(request)
+        self.permit = self._admit(request, plan, len(body))
+        async with call.watched():
+            await self._deliver(request, plan)
+
+    def _plan(self, request: ModelRequest) -> Plan:
+        conversation = self._call.headers.get(CONVERSATION, b"").decode("latin-1")[:512]
+        plan = self._stages.planner.plan(self._snapshot, self._actor, request, conversation, self._stages.clock.unix())
+        self._meter.route = plan.route
+        self._meter.resolved(plan.steps[0].model)
+        return plan
+
+    def _admit(self, request: ModelRequest, plan: Plan, body_bytes: int) -> Permit:
+        """Raises `ModelNotPermitted`, `BudgetExhausted`, `LimitReached`."""
+        limiter, model_id = self._stages.limiter, plan.steps[0].model.id
+        prompt, longest = body_bytes // _BYTES_PER_TOKEN, int(request.fields.get("max_tokens") or 0)
+        price = self._meter.guess_nanos(prompt, longest)
+        permit = limiter.admit(self._actor, request.model, prompt + longest, model_id, price)
+        self._call.extra_headers = limiter.headers(self._actor, request.model, model_id, prompt + longest)
+        return permit
+
+    async def _deliver(self, request: ModelRequest, plan: Plan) -> None:
+        delivery = Delivery(self._stages, self._call, request, plan, self._meter)
+        turnstile = self._stages.turnstiles.get(plan.route) if plan.route else None
+        if turnstile is None:
+            await delivery.run()
+            return
+        async with turnstile.passed(Priority(self._meter.priority)):
+            await delivery.run()

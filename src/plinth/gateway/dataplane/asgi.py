@@ -4,14 +4,18 @@ passed to the control plane. Nothing but `GET /health` and `GET /livez` answers 
 from __future__ import annotations
 
 import logging
+import random
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import orjson
 
-from plinth.gateway.dataplane.answer import Stages, answer
+from plinth.gateway.dataplane.answer import answer
 from plinth.gateway.dataplane.authenticate import authenticate, require
+from plinth.gateway.dataplane.breaker import Breakers
 from plinth.gateway.dataplane.call import Call, Message, Receive, Send
+from plinth.gateway.dataplane.deliver import circuit_key
 from plinth.gateway.dataplane.forward import Forwarder
 from plinth.gateway.dataplane.health import Health
 from plinth.gateway.dataplane.journal import UsageJournal
@@ -20,9 +24,13 @@ from plinth.gateway.dataplane.plan import Planner
 from plinth.gateway.dataplane.ports import FactSource, Tokens, Translate, Wanted
 from plinth.gateway.dataplane.proxy import Proxy
 from plinth.gateway.dataplane.resolve import Resolver
+from plinth.gateway.dataplane.retries import Retries, RetryBudget
 from plinth.gateway.dataplane.snapshot import Snapshot, SnapshotKeeper
+from plinth.gateway.dataplane.stages import Stages
 from plinth.gateway.dataplane.transport import TransportError
+from plinth.gateway.dataplane.turnstile import Gate, Turnstiles
 from plinth.gateway.errors import ClientGone, NotReady
+from plinth.gateway.limits import Limiter
 from plinth.gateway.model import Operation
 from plinth.gateway.settings import GatewaySettings
 from plinth.identity import Actor
@@ -38,7 +46,8 @@ _OPERATIONS = {f"/v1/{operation}": operation for operation in Operation}
 @dataclass(frozen=True)
 class GatewayPorts:
     """Everything the gateway is given. `api_socket` is the control plane's unix socket; `journal` is
-    the folder from which movers take what was written."""
+    the folder from which movers take what was written; `budgets` tells the limiter what was spent;
+    `worker` names this process among the gateway's."""
 
     settings: GatewaySettings
     clock: Clock
@@ -46,8 +55,18 @@ class GatewayPorts:
     tokens: Tokens
     wanted: Wanted
     translate: Translate
+    limiter: Limiter
     api_socket: Path
     journal: Path
+    budgets: Background | None = None
+    worker: str = "0"
+
+
+class Background(Protocol):
+    """A thread that lives as long as the gateway."""
+
+    def start(self) -> None: ...
+    def stop(self) -> None: ...
 
 
 class Gateway:
@@ -56,19 +75,24 @@ class Gateway:
     def __init__(self, ports: GatewayPorts) -> None:
         settings = ports.settings
         self._clock, self._tokens = ports.clock, ports.tokens
-        self._keeper = SnapshotKeeper(ports.facts, settings.snapshot_poll_seconds)
+        self._keeper = SnapshotKeeper(ports.facts, settings.snapshot_poll_seconds, self._prepare, self._follow)
         self._journal = UsageJournal(ports.journal, settings.usage_flush_seconds, settings.usage_held_records)
-        self._metrics = Metrics()
+        self._metrics = Metrics(ports.worker)
         self._forwarder = Forwarder(settings.connect_timeout_seconds, ports.translate)
         self._stages = Stages(
             settings=settings,
             clock=ports.clock,
             planner=Planner(settings),
+            limiter=ports.limiter,
+            turnstiles=Turnstiles(ports.clock),
+            breakers=Breakers(ports.clock),
+            retries=Retries(RetryBudget(ports.clock), random.random),
             resolver=Resolver(self._keeper, ports.wanted, ports.clock, settings),
             forwarder=self._forwarder,
             journal=self._journal,
             metrics=self._metrics,
         )
+        self._budgets = ports.budgets
         self._proxy = Proxy(str(ports.api_socket), settings.body_timeout_seconds)
         self._health = Health(self._keeper, self._proxy, ports.clock)
 
@@ -122,15 +146,34 @@ class Gateway:
             raise NotReady(retry_after_seconds=1)
         return snapshot, authenticate(snapshot, call.headers, self._tokens, self._clock.unix())
 
+    def _prepare(self, snapshot: Snapshot) -> None:
+        """On the keeper's thread, before a request can see the snapshot."""
+        self._stages.limiter.update(snapshot.limits)
+
+    def _follow(self, snapshot: Snapshot) -> None:
+        """On the event loop, with each new snapshot."""
+        self._stages.turnstiles.sync(
+            {
+                route.id: Gate(route.name, route.plan.concurrency, route.plan.queue, route.plan.queue_seconds)
+                for route in snapshot.routes.values()
+            }
+        )
+        self._stages.breakers.keep(circuit_key(e) for group in snapshot.endpoints.values() for e in group)
+
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
         i18n.error_message(PlinthError(), "zh")  # reads the texts now and not in the middle of a request
         self._keeper.start()
+        if self._budgets is not None:
+            self._budgets.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._keeper.stop()
+        if self._budgets is not None:
+            self._budgets.stop()
         self._journal.stop()
         self._forwarder.close()
+        self._stages.limiter.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -28,6 +28,8 @@ Send = Callable[[Message], Awaitable[None]]
 JSON = b"application/json"
 # in the scope, from our own listener: functions to call when the client's connection is lost
 WATCHERS = "plinth.watchers"
+# in the scope, from our own listener: takes the body at once if it has arrived within a limit
+BODY = "plinth.body"
 # in a start message, for our own listener: send the head now, do not wait for the body
 FLUSH = "plinth.flush"
 _DISCARD_FACTOR = 4
@@ -51,6 +53,10 @@ class Call:
 
     async def body(self, limit_bytes: int, timeout_seconds: float) -> bytes:
         """The whole request body. Raises `TooLarge`, `BodyTooSlow`, `ClientGone`."""
+        arrived = self.scope.get(BODY)
+        if arrived is not None and (body := arrived(limit_bytes)) is not None:
+            self.body_consumed = True
+            return body  # type: ignore[no-any-return]
         declared = self.headers.get(b"content-length", b"0")
         pieces, size = [], 0
         try:

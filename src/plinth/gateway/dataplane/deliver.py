@@ -3,27 +3,43 @@ nothing of an answer."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+import math
+from dataclasses import replace
+from typing import Any
 
 import orjson
 
 from plinth import __version__
+from plinth.gateway.dataplane.breaker import REFUSED
 from plinth.gateway.dataplane.call import Call
 from plinth.gateway.dataplane.meter import Meter
-from plinth.gateway.dataplane.plan import Plan
+from plinth.gateway.dataplane.plan import Plan, Step
 from plinth.gateway.dataplane.ports import Endpoint
 from plinth.gateway.dataplane.relay import Relay
 from plinth.gateway.dataplane.reply import EventReply
-from plinth.gateway.dataplane.shape import Assembler, ChunkShaper, Identity
-from plinth.gateway.errors import CannotDo, EngineLost
+from plinth.gateway.dataplane.retries import Attempt, Failure
+from plinth.gateway.dataplane.shape import Assembler, ChunkShaper, Identity, as_chunks, confidence
+from plinth.gateway.dataplane.stages import Stages
+from plinth.gateway.errors import (
+    CannotDo,
+    ContextLengthExceeded,
+    EngineLost,
+    ModelFailed,
+    ModelStarting,
+    ProviderBusy,
+    StaysHere,
+)
 from plinth.gateway.model import ModelRequest, Operation
+from plinth.kit.errors import PlinthError
 from plinth.kit.ids import new_id
 
-if TYPE_CHECKING:
-    from plinth.gateway.dataplane.answer import Stages
-
 log = logging.getLogger(__name__)
+
+# what another target may do better
+_ELSEWHERE = (EngineLost, ProviderBusy, ModelFailed, ModelStarting, StaysHere, ContextLengthExceeded)
+_FAILURES = {ProviderBusy: Failure.throttled, ContextLengthExceeded: Failure.unreachable}
 
 
 class Delivery:
@@ -33,85 +49,217 @@ class Delivery:
         self._stages, self._call, self._request = stages, call, request
         self._plan, self._meter = plan, meter
         self._reply = EventReply(call)
+        self._lost: Endpoint | None = None
 
     async def run(self) -> None:
-        model = self._plan.targets[0]
-        endpoint = await self._stages.resolver.endpoint(model)
-        for attempt in range(1, self._plan.attempts + 1):
-            self._meter.dispatch(model, endpoint)
-            try:
-                await self._deliver(endpoint)
-                return
-            except EngineLost as lost:
-                extra = {"model": model.id, "attempt": attempt, "reason": lost.fields["reason"]}
-                log.warning("a target was lost", extra=extra)
-                if self._reply.committed or attempt == self._plan.attempts:
-                    raise
-                await self._account_for_lost(lost)
-            endpoint = await self._stages.resolver.replacement(model, endpoint)
+        """Raises what the last target said when none could answer."""
+        self._stages.retries.budget.earn()
+        if not self._request.stream:
+            await self._through_plan()
+            return
+        async with self._reply.kept_alive(self._stages.settings.keepalive_comment_seconds):
+            await self._through_plan()
+        await self._reply.finish()
 
-    async def _account_for_lost(self, lost: EngineLost) -> None:
-        if record := self._meter.lost(lost.status, lost.code):
+    async def _through_plan(self) -> None:
+        if self._plan.cascade is not None and self._request.operation is Operation.chat and await self._cheaply():
+            return
+        if self._plan.hedge_seconds and self._request.operation is Operation.embedding and len(self._plan.steps) > 1:
+            await self._hedge(self._plan.hedge_seconds)
+            return
+        steps, place, number = self._plan.steps, 0, 1
+        while True:
+            others_left = number < len(steps)
+            try:
+                await self._attempt(steps[place], self._meter, patient=not others_left)
+                return
+            except _ELSEWHERE as error:
+                pause = self._pause(error, number, elsewhere=len(steps) > 1)
+                if pause is None:
+                    raise
+                await self._account_for_lost(error, steps[place], number)
+            if pause:
+                await asyncio.sleep(pause)
+            place, number = (place + 1) % len(steps), number + 1
+            if len(steps) > 1:
+                self._lost = None
+
+    def _pause(self, error: PlinthError, number: int, elsewhere: bool) -> float | None:
+        """How long to wait before the next attempt, None when there is none."""
+        if not elsewhere and not isinstance(error, EngineLost | ProviderBusy):
+            return None
+        failure = error.fields.get("failure") or _FAILURES.get(type(error), Failure.unreachable)
+        wanted = error.fields["retry_after_seconds"] if isinstance(error, ProviderBusy) else None
+        return self._stages.retries.pause(
+            Attempt(
+                number=number,
+                allowed=self._plan.attempts,
+                failure=failure,
+                started=self._reply.committed,
+                elsewhere=elsewhere,
+                retry_after_seconds=wanted,
+            )
+        )
+
+    async def _account_for_lost(self, error: PlinthError, step: Step, number: int) -> None:
+        extra = {"target": step.name, "attempt": number, "code": error.code, "reason": error.fields.get("reason", "")}
+        log.warning("a target did not answer; trying again", extra=extra)
+        if record := self._meter.lost(error.status, error.code):
             await self._stages.account(record)
 
-    async def _deliver(self, endpoint: Endpoint) -> None:
-        operation = self._request.operation
-        needed = "embed" if operation is Operation.embedding else "stream"
-        if endpoint.capabilities and needed not in endpoint.capabilities:
-            raise CannotDo(model=self._request.model, operation=operation.value, param="model")
-        if operation is Operation.embedding:
-            await self._embed(endpoint)
-        elif self._request.stream:
-            async with self._reply.kept_alive(self._stages.settings.keepalive_comment_seconds):
-                await (self._stream if endpoint.url is None else self._relay)(endpoint)
-            await self._reply.finish()
-        else:
-            await (self._assemble if endpoint.url is None else self._whole)(endpoint)
+    async def _attempt(self, step: Step, meter: Meter, patient: bool) -> None:
+        """One attempt at one target, watched by its circuit."""
+        endpoint = await self._endpoint(step, patient)
+        breaker = self._stages.breakers.of(circuit_key(endpoint))
+        ticket = breaker.enter()
+        if ticket == REFUSED:
+            raise EngineLost(
+                model=self._request.model,
+                reason="its circuit is open after repeated failures",
+                retry_after_seconds=max(1, math.ceil(breaker.retry_in_seconds)),
+                failure=Failure.unreachable,
+            )
+        meter.dispatch(step.model, endpoint)
+        try:
+            await self._deliver(endpoint, meter)
+        except EngineLost:
+            breaker.failed(ticket)
+            self._lost = endpoint
+            raise
+        except PlinthError:  # an answer, though not the one that was wanted
+            breaker.succeeded(ticket)
+            raise
+        except BaseException:
+            breaker.withdrawn(ticket)
+            raise
+        breaker.succeeded(ticket)
 
-    async def _stream(self, endpoint: Endpoint) -> None:
-        shaper = self._shaper(endpoint)
+    async def _endpoint(self, step: Step, patient: bool) -> Endpoint:
+        resolver = self._stages.resolver
+        if self._lost is not None:
+            endpoint = await resolver.replacement(step.model, self._lost)
+        else:
+            endpoint = resolver.ready(step.model) or await resolver.endpoint(step.model, patient)
+        if endpoint.egress and self._plan.stay_on_machine:
+            raise StaysHere(model=self._request.model)
+        needed = "embed" if self._request.operation is Operation.embedding else "stream"
+        if endpoint.capabilities and needed not in endpoint.capabilities:
+            raise CannotDo(model=step.name, operation=self._request.operation.value, param="model")
+        return endpoint
+
+    async def _deliver(self, endpoint: Endpoint, meter: Meter) -> None:
+        if self._request.operation is Operation.embedding:
+            await self._respond(await self._embeddings(endpoint, meter))
+        elif self._request.stream:
+            await (self._stream if endpoint.url is None else self._relay)(endpoint, meter)
+        else:
+            await self._respond(await self._whole(self._request, endpoint, meter))
+
+    async def _respond(self, answer: dict[str, Any]) -> None:
+        await self._call.respond(200, orjson.dumps(answer))
+
+    async def _stream(self, endpoint: Endpoint, meter: Meter) -> None:
+        shaper = self._shaper(endpoint, meter)
         async with self._stages.forwarder.exchange(self._request, endpoint, self._plan.patience) as exchange:
             async for piece in exchange.pieces(shaper):
-                self._meter.saw_piece()
+                meter.saw_piece()
                 await self._reply.event(piece)
         if self._request.include_usage:
             shaper.tally.settle()
             await self._reply.event(shaper.usage_chunk())
 
-    async def _assemble(self, endpoint: Endpoint) -> None:
-        shaper, assembler = self._shaper(endpoint), Assembler(self._request)
-        async with self._stages.forwarder.exchange(self._request, endpoint, self._plan.patience) as exchange:
-            async for piece in exchange.pieces(shaper):
-                self._meter.saw_piece()
-                assembler.add(piece)
-        shaper.tally.settle()
-        await self._call.respond(200, orjson.dumps(assembler.answer(shaper.identity, shaper.tally)))
-
-    async def _relay(self, endpoint: Endpoint) -> None:
+    async def _relay(self, endpoint: Endpoint, meter: Meter) -> None:
         """A provider's stream, as it comes."""
-        relay = Relay(self._request.model, self._request.include_usage, self._meter.tally)
+        relay = Relay(self._request.model, self._request.include_usage, meter.tally)
         async with self._stages.forwarder.exchange(self._request, endpoint, self._plan.patience) as exchange:
             async for ready in exchange.relayed(relay):
-                self._meter.saw_piece()
+                meter.saw_piece()
                 await self._reply.events(ready)
 
-    async def _whole(self, endpoint: Endpoint) -> None:
-        """A provider's complete answer."""
-        async with self._stages.forwarder.exchange(self._request, endpoint, self._plan.patience) as exchange:
-            answer = await exchange.answer(self._meter.tally)
-        self._meter.saw_piece()
-        await self._call.respond(200, orjson.dumps(answer))
+    async def _whole(self, request: ModelRequest, endpoint: Endpoint, meter: Meter) -> dict[str, Any]:
+        """A complete answer: a provider's, or an engine's stream put together."""
+        async with self._stages.forwarder.exchange(request, endpoint, self._plan.patience) as exchange:
+            if endpoint.url is not None:
+                answer = await exchange.answer(meter.tally)
+                meter.saw_piece()
+                return answer
+            shaper, assembler = self._shaper(endpoint, meter), Assembler(request)
+            async for piece in exchange.pieces(shaper):
+                meter.saw_piece()
+                assembler.add(piece)
+        shaper.tally.settle()
+        return assembler.answer(shaper.identity, shaper.tally)
 
-    async def _embed(self, endpoint: Endpoint) -> None:
+    async def _embeddings(self, endpoint: Endpoint, meter: Meter) -> dict[str, Any]:
         async with self._stages.forwarder.exchange(self._request, endpoint, self._plan.patience) as exchange:
-            answer = await exchange.embeddings(self._meter.tally)
-        await self._call.respond(200, orjson.dumps(answer))
+            return await exchange.embeddings(meter.tally)
 
-    def _shaper(self, endpoint: Endpoint) -> ChunkShaper:
+    async def _cheaply(self) -> bool:
+        """Ask the cascade's first model; True when its answer was good enough and is delivered."""
+        assert self._plan.cascade is not None
+        step, cascade = self._plan.cascade
+        request = replace(self._request, fields={**self._request.fields, "logprobs": True}, stream=False)
+        try:
+            endpoint = await self._endpoint(step, patient=False)
+            self._meter.dispatch(step.model, endpoint)
+            answer = await self._whole(request, endpoint, self._meter)
+        except PlinthError as error:  # the cascade only saves money: the route's targets decide
+            await self._account_for_lost(error, step, 0)
+            return False
+        sure = confidence(answer, cascade.signal.value)
+        if sure is None or sure < cascade.threshold:
+            if record := self._meter.lost(200, ""):
+                await self._stages.account(record)
+            return False
+        if not self._request.fields.get("logprobs"):
+            for choice in answer["choices"]:
+                choice["logprobs"] = None
+        if not self._request.stream:
+            await self._respond(answer)
+            return True
+        for chunk in as_chunks(answer, self._request.include_usage):
+            await self._reply.event(chunk)
+        return True
+
+    async def _hedge(self, seconds: float) -> None:
+        """Ask a second target when the first one takes long; the faster answer counts, both are paid."""
+        first, second = self._plan.steps[:2]
+        spare = self._meter.twin()
+        tasks = {asyncio.create_task(self._fetch(first, self._meter)): self._meter}
+        try:
+            done, _ = await asyncio.wait(tasks, timeout=seconds)
+            if not done or next(iter(done)).exception() is not None:
+                tasks[asyncio.create_task(self._fetch(second, spare))] = spare
+            pending = set(tasks)
+            while pending:
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                good = next((task for task in done if task.exception() is None), None)
+                if good is not None:
+                    self._meter.become(tasks[good])
+                    await self._respond(good.result())
+                    return
+            next(iter(tasks)).result()  # raises what the first one met
+        finally:
+            for task, meter in tasks.items():
+                task.cancel()
+                if meter is not self._meter.winner and (record := meter.lost(499, "")):
+                    await self._stages.account(record)
+
+    async def _fetch(self, step: Step, meter: Meter) -> dict[str, Any]:
+        endpoint = await self._endpoint(step, patient=True)
+        meter.dispatch(step.model, endpoint)
+        return await self._embeddings(endpoint, meter)
+
+    def _shaper(self, endpoint: Endpoint, meter: Meter) -> ChunkShaper:
         identity = Identity(
             id=new_id(self._request.operation.id_prefix),
             created=int(self._stages.clock.unix()),
             model=self._request.model,
             system_fingerprint=f"plinth-{__version__}/{endpoint.engine}",
         )
-        return ChunkShaper(self._request, identity, self._meter.tally)
+        return ChunkShaper(self._request, identity, meter.tally)
+
+
+def circuit_key(endpoint: Endpoint) -> str:
+    """A restarted engine has another socket, and so a circuit that knows nothing bad of it."""
+    return endpoint.socket_path or f"{endpoint.url} {endpoint.target or endpoint.model_id}"

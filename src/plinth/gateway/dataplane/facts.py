@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from plinth.gateway.costs import PriceTable
 from plinth.gateway.dataplane.ports import Endpoint, Facts, PublicModel
+from plinth.gateway.limits import LimitTable
+from plinth.gateway.routes import RoutePlan
 from plinth.identity import KeyEntry
 from plinth.kit import events
 from plinth.kit.db import Database, Session
@@ -17,7 +20,8 @@ class DatabaseFacts:
 
     `keys`: identity's `key_snapshot`; `projects`: identity's `active_projects`; `models`: the
     registry's `snapshot`; `endpoints`: serving's `endpoints`; `retirements`: base model id ->
-    `shutdown_date` (YYYY-MM-DD) of every base that has one.
+    `shutdown_date` (YYYY-MM-DD) of every base that has one; `routes`, `limits`, `prices`: the
+    snapshots of those parts.
     """
 
     db: Database
@@ -26,6 +30,9 @@ class DatabaseFacts:
     models: Callable[[Session], Iterable[PublicModel]]
     endpoints: Callable[[Session], Iterable[Endpoint]]
     retirements: Callable[[Session], Mapping[str, str]]
+    routes: Callable[[Session], Iterable[RoutePlan]]
+    limits: Callable[[Session], LimitTable]
+    prices: Callable[[Session], PriceTable]
 
     def position(self) -> int:
         with self.db.read() as session:
@@ -43,4 +50,7 @@ class DatabaseFacts:
                 models=list(self.models(session)),
                 endpoints=list(self.endpoints(session)),
                 retirements=self.retirements(session),
+                routes=list(self.routes(session)),
+                limits=self.limits(session),
+                prices=self.prices(session),
             )

@@ -22,9 +22,18 @@ import orjson
 
 from plinth.gateway.dataplane.ports import Endpoint, Translate
 from plinth.gateway.dataplane.relay import NotAStream, ProviderError, Relay
+from plinth.gateway.dataplane.retries import Failure
 from plinth.gateway.dataplane.shape import ChunkShaper, embeddings
 from plinth.gateway.dataplane.sse import DONE, EventParser, EventTooLong
-from plinth.gateway.dataplane.transport import Address, Connection, Pool, TransportError, request_bytes
+from plinth.gateway.dataplane.transport import (
+    Address,
+    CannotConnect,
+    Connection,
+    Pool,
+    TransportError,
+    TransportTimeout,
+    request_bytes,
+)
 from plinth.gateway.errors import CannotDo, ContextLengthExceeded, EngineLost, EngineRefused, ProviderBusy
 from plinth.gateway.model import ModelRequest, Operation, Tally
 
@@ -37,11 +46,13 @@ _DRAIN_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """Seconds a target may take: to its first byte, between two, in all (0: no limit)."""
+    """Seconds a target may take: to its first byte, between two, in all, to connect (the last two: 0
+    for no limit of their own)."""
 
     first_token: float
     between_tokens: float
     total: float = 0.0
+    connect: float = 0.0
 
 
 class Forwarder:
@@ -102,7 +113,7 @@ class Exchange:
                     raise
                 await self._send(message, fresh=True)
         except TransportError as error:
-            raise self.lost(str(error)) from error
+            raise self._lost_by(error) from error
         assert self._connection is not None
         answer = await self._connection.head()
         if answer.status != 200:
@@ -113,7 +124,7 @@ class Exchange:
 
     async def _send(self, message: bytes, fresh: bool) -> None:
         self.close()
-        self._connection = connection = await self._pool.take(self._address, fresh)
+        self._connection = connection = await self._pool.take(self._address, fresh, self._patience.connect)
         if self._patience.total:
             loop = asyncio.get_running_loop()
             self._total = loop.call_later(self._patience.total, connection.expire)
@@ -179,7 +190,7 @@ class Exchange:
         try:
             return await self._connection.read()
         except TransportError as error:
-            raise self.lost(str(error)) from error
+            raise self._lost_by(error) from error
 
     async def read_all(self, limit_bytes: int) -> bytes:
         pieces, size = [], 0
@@ -202,8 +213,12 @@ class Exchange:
         else:
             self._pool.give(self._address, connection)
 
-    def lost(self, reason: str) -> EngineLost:
-        return EngineLost(model=self._request.model, reason=reason, retry_after_seconds=1)
+    def lost(self, reason: str, failure: Failure = Failure.broken) -> EngineLost:
+        return EngineLost(model=self._request.model, reason=reason, retry_after_seconds=1, failure=failure)
+
+    def _lost_by(self, error: TransportError) -> EngineLost:
+        failure = Failure.too_slow if isinstance(error, TransportTimeout) else Failure.broken
+        return self.lost(str(error), Failure.unreachable if isinstance(error, CannotConnect) else failure)
 
     def refusal(self, status: int, body: dict[str, Any], retry_after: bytes = b"") -> Exception:
         """What a target's error object means for the client.
@@ -230,7 +245,7 @@ class Exchange:
         if 400 <= status < 500 and status not in (401, 403, 404, 408):
             return EngineRefused(reason=message[:500])
         log.error("a target answered with an error", extra={"status": status, "kind": kind[:100]})
-        return self.lost(f"status {status}")
+        return self.lost(f"status {status}", Failure.server_error)
 
     async def _drain(self) -> None:
         """The last bytes of a finished stream's framing, so that the connection can be used again."""

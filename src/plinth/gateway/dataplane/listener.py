@@ -15,7 +15,7 @@ import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from plinth.gateway.dataplane.call import FLUSH, WATCHERS
+from plinth.gateway.dataplane.call import BODY, FLUSH, WATCHERS
 from plinth.gateway.errors import HeadersTooLarge
 from plinth.kit.errors import BadInput, PlinthError
 
@@ -36,6 +36,14 @@ class Cycle(RequestResponseCycle):
 
     _head = b""
     _left = 0
+
+    def arrived(self, limit_bytes: int) -> bytes | None:
+        """The whole body when it is here already (as it nearly always is); `receive` must follow otherwise."""
+        if self.more_body or len(self.body) > limit_bytes:
+            return None
+        body, self.body = bytes(self.body), bytearray()
+        self.message_event.clear()
+        return body
 
     async def send(self, message: Any) -> None:
         if self.flow.write_paused and not self.disconnected:
@@ -132,6 +140,7 @@ class LimitedProtocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope[WATCHERS] = self.watchers
         before, self.cycle = self.cycle, self._cycle(version)
+        scope[BODY] = self.cycle.arrived
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:

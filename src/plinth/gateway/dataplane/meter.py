@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from plinth.gateway.costs import Prices
 from plinth.gateway.dataplane.ports import Endpoint, PublicModel
 from plinth.gateway.model import Operation, RecordKind, Tally, UsageRecord
 from plinth.identity import Actor
 from plinth.kit.clock import Clock
 from plinth.kit.ids import new_id
+
+BATCH = "batch"
 
 
 class Meter:
@@ -19,6 +22,8 @@ class Meter:
         self.priority = "interactive"
         self.streamed = False
         self.status = 500
+        self.prices: Prices | None = None
+        self.winner: Meter = self
         self._leave_target()
 
     def _leave_target(self) -> None:
@@ -27,6 +32,18 @@ class Meter:
         self._first_token: float | None = None
         self._dispatched = 0.0
         self.tally = Tally()
+
+    def twin(self) -> Meter:
+        """For a second target that is asked beside the first."""
+        other = Meter(self._clock, self._actor, self._operation, self._request_id)
+        other._created_at, other._started = self._created_at, self._started
+        for name in ("model", "route", "end_user", "priority", "streamed", "prices"):
+            setattr(other, name, getattr(self, name))
+        return other
+
+    def become(self, winner: Meter) -> None:
+        """Of two targets that were asked this one's answer counts; the other one's record is an attempt."""
+        self.winner = winner
 
     def resolved(self, model: PublicModel) -> None:
         """Which model was meant, before any target was found for it."""
@@ -48,16 +65,24 @@ class Meter:
         self._model_id = model_id
         return record
 
+    def guess_nanos(self, prompt: int, completion: int) -> int:
+        """About what the call will cost, 0 when no price is known."""
+        if self.prices is None:
+            return 0
+        found = self.prices.price(self._model_id, prompt, 0, completion, self.priority == BATCH, self._created_at)
+        return found[0] if found else 0
+
     def saw_piece(self) -> None:
         if self._first_token is None and self.tally.pieces:
             self._first_token = self._clock.monotonic()
 
     def record(self) -> UsageRecord:
-        return self._record(RecordKind.request, self.status, self.error_code)
+        return self.winner._record(RecordKind.request, self.status, self.error_code)
 
     def _record(self, kind: RecordKind, status: int, error_code: str) -> UsageRecord:
         self.tally.settle()
         now, endpoint = self._clock.monotonic(), self._endpoint
+        cost, currency = self._price()
         return UsageRecord(
             id=new_id("usage_"),
             created_at=self._created_at,
@@ -85,5 +110,15 @@ class Meter:
             error_code=error_code,
             streamed=self.streamed,
             priority=self.priority,
+            cost_nanos=cost,
+            currency=currency,
             request_id=self._request_id,
         )
+
+    def _price(self) -> tuple[int | None, str]:
+        """Of a provider's work; our own engines' hour is settled later."""
+        if self._endpoint is None or not self._endpoint.url or self.prices is None:
+            return None, ""
+        batch, tally = self.priority == BATCH, self.tally
+        found = self.prices.price(self._model_id, tally.prompt, tally.cached, tally.completion, batch, self._created_at)
+        return found or (None, "")

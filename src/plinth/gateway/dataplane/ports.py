@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from plinth.gateway.costs import PriceTable
+from plinth.gateway.limits import LimitTable
 from plinth.gateway.model import UsageRecord
+from plinth.gateway.routes import RoutePlan
 from plinth.identity import KeyEntry
 
 
@@ -67,13 +70,17 @@ class Endpoint(Protocol):
 @dataclass(frozen=True)
 class Facts:
     """Everything the snapshot is made of. `retirements` maps a base model's id to its
-    `shutdown_date` (YYYY-MM-DD); `projects` maps active projects to their organizations."""
+    `shutdown_date` (YYYY-MM-DD); `projects` maps active projects to their organizations; `limits`
+    and `prices` are the tables that the limiter and the price list make for the hot path."""
 
     keys: Iterable[KeyEntry] = ()
     projects: Mapping[str, str] = field(default_factory=dict)
     models: Iterable[PublicModel] = ()
     endpoints: Iterable[Endpoint] = ()
     retirements: Mapping[str, str] = field(default_factory=dict)
+    routes: Iterable[RoutePlan] = ()
+    limits: LimitTable = field(default_factory=LimitTable)
+    prices: PriceTable = field(default_factory=PriceTable)
 
 
 class FactSource(Protocol):

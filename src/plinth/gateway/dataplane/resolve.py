@@ -28,11 +28,17 @@ def find_model(snapshot: Snapshot, actor: Actor, name: str, now: float) -> Publi
     model = snapshot.names.get((actor.project_id, name))
     if model is None:
         raise UnknownModel(id=name, param="model")
-    retired_at = snapshot.retired_at.get(model.base_id)
-    if retired_at is not None and retired_at <= now:
-        day = datetime.fromtimestamp(retired_at, UTC).date().isoformat()
+    if day := is_retired(snapshot, model, now):
         raise ModelRetired(model=name, shutdown_date=day, param="model")
     return model
+
+
+def is_retired(snapshot: Snapshot, model: PublicModel, now: float) -> str:
+    """The day (YYYY-MM-DD) on which the model's base was shut down, "" while it is not."""
+    retired_at = snapshot.retired_at.get(model.base_id)
+    if retired_at is None or retired_at > now:
+        return ""
+    return datetime.fromtimestamp(retired_at, UTC).date().isoformat()
 
 
 class Resolver:
@@ -40,9 +46,19 @@ class Resolver:
         self._keeper, self._wanted, self._clock, self._settings = keeper, wanted, clock, settings
         self._asked: dict[str, float] = {}
 
-    async def endpoint(self, model: PublicModel) -> Endpoint:
-        """A ready endpoint of the model. Raises `ModelFailed`, `ModelStarting`."""
-        deadline = self._clock.monotonic() + self._settings.start_timeout_seconds
+    def ready(self, model: PublicModel) -> Endpoint | None:
+        """A ready endpoint if there is one now."""
+        endpoint = self._choose(model)
+        return endpoint if endpoint is not None and endpoint.state == "ready" else None
+
+    async def endpoint(self, model: PublicModel, patient: bool = True) -> Endpoint:
+        """A ready endpoint of the model. Raises `ModelFailed`, `ModelStarting`.
+
+        Args:
+            patient: wait for a model that must be started; otherwise it is only asked to start.
+        """
+        seconds = self._settings.start_timeout_seconds if patient else 0.0
+        deadline = self._clock.monotonic() + seconds
         while True:
             endpoint = self._choose(model)
             if endpoint is not None and endpoint.state == "ready":
@@ -50,9 +66,10 @@ class Resolver:
             if endpoint is not None and endpoint.state == "failed":
                 raise ModelFailed(model=model.name, reason=endpoint.reason or "unknown", retry_after_seconds=30)
             remaining = deadline - self._clock.monotonic()
+            if remaining > 0 or not patient:
+                await self._ask(model)
             if remaining <= 0:
                 raise ModelStarting(model=model.name, retry_after_seconds=5)
-            await self._ask(model)
             await self._keeper.changed(min(remaining, _ASK_AGAIN_SECONDS))
 
     async def replacement(self, model: PublicModel, lost: Endpoint) -> Endpoint:

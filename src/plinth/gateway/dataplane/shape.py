@@ -7,6 +7,7 @@ token ids, its own model name) never reach a client.
 from __future__ import annotations
 
 import base64
+import math
 from array import array
 from dataclasses import dataclass
 from itertools import accumulate
@@ -231,3 +232,38 @@ def embeddings(raw: dict[str, Any], request: ModelRequest, tally: Tally) -> dict
         "model": request.model,
         "usage": {"prompt_tokens": tally.prompt, "total_tokens": tally.prompt},
     }
+
+
+def confidence(answer: dict[str, Any], signal: str) -> float | None:
+    """How sure a model was of a chat answer, from the probabilities of its tokens; None when it does
+    not say. A high number is no promise: the threshold must be chosen on labelled answers.
+
+    Args:
+        signal: `mean_token_probability` is the geometric mean, `min_token_probability` the smallest.
+    """
+    logprobs = answer["choices"][0].get("logprobs") or {}
+    values = [float(token["logprob"]) for token in logprobs.get("content") or ()]
+    if not values:
+        return None
+    return math.exp(min(values) if signal.startswith("min") else sum(values) / len(values))
+
+
+def as_chunks(answer: dict[str, Any], include_usage: bool) -> list[dict[str, Any]]:
+    """A complete chat answer as the chunks of a stream."""
+    head = {key: answer.get(key) for key in ("id", "created", "model", "system_fingerprint")}
+    head["object"] = "chat.completion.chunk"
+    usage = {"usage": None} if include_usage else {}
+    chunks = []
+    for choice in answer["choices"]:
+        message = {key: value for key, value in choice["message"].items() if value is not None and key in _DELTA}
+        if calls := message.get("tool_calls"):
+            message["tool_calls"] = [{**call, "index": place} for place, call in enumerate(calls)]
+        for delta, reason, logprobs in (
+            (message, None, choice.get("logprobs")),
+            ({}, choice["finish_reason"], None),
+        ):
+            part = {"index": choice["index"], "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+            chunks.append({**head, "choices": [part], **usage})
+    if include_usage:
+        chunks.append({**head, "choices": [], "usage": answer.get("usage")})
+    return chunks

@@ -10,16 +10,30 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from plinth.gateway.costs import PriceTable
 from plinth.gateway.dataplane.ports import Endpoint, Facts, FactSource, PublicModel
+from plinth.gateway.limits import LimitTable
+from plinth.gateway.routes import RoutePlan
 from plinth.identity import Actor, KeyEntry
 
 log = logging.getLogger(__name__)
 
-RELEVANT = ("identity.", "registry.", "serving.", "catalog.")
+RELEVANT = (
+    "identity.",
+    "registry.",
+    "serving.",
+    "catalog.",
+    "gateway.route.",
+    "gateway.limit.",
+    "gateway.model_permissions.",
+    "gateway.budget.changed",
+    "gateway.spend_limit.",
+    "gateway.price.",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +47,17 @@ class Credential:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`keys` is keyed by digest, `names` by (project id, public name), `endpoints` by model id;
-    `projects` maps active projects to organizations, `retired_at` base ids to unix seconds."""
+    """`keys` is keyed by digest, `names` and `routes` by (project id, public name), `endpoints` by
+    model id; `projects` maps active projects to organizations, `retired_at` base ids to unix seconds."""
 
     keys: Mapping[str, Credential] = field(default_factory=dict)
     projects: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[tuple[str, str], PublicModel] = field(default_factory=dict)
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     retired_at: Mapping[str, float] = field(default_factory=dict)
+    routes: Mapping[tuple[str, str], RoutePlan] = field(default_factory=dict)
+    limits: LimitTable = field(default_factory=LimitTable)
+    prices: PriceTable = field(default_factory=PriceTable)
 
 
 def build(facts: Facts) -> Snapshot:
@@ -53,6 +70,9 @@ def build(facts: Facts) -> Snapshot:
         names={(model.project_id, model.name): model for model in facts.models},
         endpoints={model_id: tuple(found) for model_id, found in endpoints.items()},
         retired_at={base_id: _midnight(day) for base_id, day in facts.retirements.items()},
+        routes={(route.project_id, route.name): route for route in facts.routes},
+        limits=facts.limits,
+        prices=facts.prices,
     )
 
 
@@ -65,11 +85,26 @@ def _midnight(day: str) -> float:
     return datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp()
 
 
-class SnapshotKeeper:
-    """Keeps `current` fresh. `start` and `changed` belong to the event loop's thread."""
+def _nothing(_: Snapshot) -> None:
+    pass
 
-    def __init__(self, source: FactSource, poll_seconds: float) -> None:
+
+class SnapshotKeeper:
+    """Keeps `current` fresh. `start` and `changed` belong to the event loop's thread.
+
+    Each new snapshot is given to `before` on the keeper's thread, before any request can see it, and
+    to `after` on the event loop.
+    """
+
+    def __init__(
+        self,
+        source: FactSource,
+        poll_seconds: float,
+        before: Callable[[Snapshot], None] = _nothing,
+        after: Callable[[Snapshot], None] = _nothing,
+    ) -> None:
         self._source, self._poll_seconds = source, poll_seconds
+        self._before, self._after = before, after
         self.current: Snapshot | None = None
         self.database_away = False
         self._position = -1
@@ -106,7 +141,9 @@ class SnapshotKeeper:
             kind.startswith(RELEVANT) for kind in self._source.kinds(self._position, position)
         )
         if relevant:
-            self.current = build(self._source.load())
+            snapshot = build(self._source.load())
+            self._before(snapshot)
+            self.current = snapshot
             self._force = False
         self._position = position
         return relevant
@@ -135,5 +172,7 @@ class SnapshotKeeper:
             self._stop.set()
 
     def _tell(self) -> None:
+        if self.current is not None:
+            self._after(self.current)
         if self._news is not None and not self._news.done():
             self._news.set_result(None)

@@ -38,6 +38,10 @@ class TransportError(Exception):
     stale = False
 
 
+class CannotConnect(TransportError):
+    """Nobody answered at the address: the other side has not seen the request."""
+
+
 class TransportTimeout(TransportError):
     """The other side was silent for too long."""
 
@@ -113,7 +117,7 @@ class Connection(asyncio.Protocol):
                     host, port = address.host, address.port or 0
                     _, connection = await loop.create_connection(lambda: cls(loop), host, port, ssl=tls)
         except (OSError, TimeoutError) as error:
-            raise TransportError(f"cannot connect: {type(error).__name__}") from error
+            raise CannotConnect(f"cannot connect: {type(error).__name__}") from error
         connection._bodiless = bodiless
         return connection
 
@@ -284,11 +288,12 @@ class Pool:
         self._connect_timeout_seconds = connect_timeout_seconds
         self._idle: dict[Address, deque[Connection]] = {}
 
-    async def take(self, address: Address, fresh: bool = False) -> Connection:
+    async def take(self, address: Address, fresh: bool = False, timeout_seconds: float = 0.0) -> Connection:
         """A connection ready for a request. Raises `TransportError`.
 
         Args:
             fresh: not one that has been used before.
+            timeout_seconds: for connecting, 0 for the usual.
         """
         idle = self._idle.get(address)
         if idle and not fresh:
@@ -299,7 +304,7 @@ class Pool:
                     connection._begin(bodiless=False, reused=True)
                     return connection
                 connection.close()
-        return await Connection.connect(address, self._connect_timeout_seconds)
+        return await Connection.connect(address, timeout_seconds or self._connect_timeout_seconds)
 
     def give(self, address: Address, connection: Connection) -> None:
         """The exchange is over, however it ended."""

@@ -1,0 +1,39 @@
+"""The parts that take turns in answering, made once for a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from plinth.gateway.dataplane.breaker import Breakers
+from plinth.gateway.dataplane.forward import Forwarder
+from plinth.gateway.dataplane.journal import UsageJournal
+from plinth.gateway.dataplane.metrics import Metrics
+from plinth.gateway.dataplane.plan import Planner
+from plinth.gateway.dataplane.resolve import Resolver
+from plinth.gateway.dataplane.retries import Retries
+from plinth.gateway.dataplane.turnstile import Turnstiles
+from plinth.gateway.limits import Limiter
+from plinth.gateway.model import UsageRecord
+from plinth.gateway.settings import GatewaySettings
+from plinth.kit.clock import Clock
+
+
+@dataclass(frozen=True)
+class Stages:
+    """The parts that take turns in answering."""
+
+    settings: GatewaySettings
+    clock: Clock
+    planner: Planner
+    limiter: Limiter
+    turnstiles: Turnstiles
+    breakers: Breakers
+    retries: Retries
+    resolver: Resolver
+    forwarder: Forwarder
+    journal: UsageJournal
+    metrics: Metrics
+
+    async def account(self, record: UsageRecord) -> None:
+        self.metrics.finished(record)
+        await self.journal.add(record)
