@@ -19,7 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from plinth.gateway.responses.errors import ModelCallFailed
 from plinth.gateway.responses.events import Composer, Event, wire
 from plinth.gateway.responses.generate import compose, count_tokens, open_answer
-from plinth.gateway.responses.http import EVENT_STREAM, PERMISSION, as_json, follow
+from plinth.gateway.responses.http import EVENT_STREAM, PERMISSION, as_json, follow, limited
 from plinth.gateway.responses.model import Prepared
 from plinth.gateway.responses.ports import ChatCall, ChatStream, Chunks
 from plinth.gateway.responses.schemas import CountTokens, CreateResponse, InputTokens, ResponseObject
@@ -37,7 +37,7 @@ _NOT_COUNTED = ("personality", "store", "stream", "background", "include")
 
 
 def create_router(db: Database, service: ResponsesService, guard: Guard, chat: ChatStream, clock: Clock) -> APIRouter:
-    routes = APIRouter(tags=["responses"])
+    routes = APIRouter(tags=["responses"], route_class=limited(service.settings.max_body_bytes))
     use = Depends(guard(PERMISSION))
     server = _Server(db, service, clock)
 

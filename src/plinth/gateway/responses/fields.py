@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from plinth.gateway.errors import MissingField, NotOneOf, OutOfRange, TooMany, WrongType
+from plinth.gateway.errors import MissingField, NotOneOf, OutOfRange, TooDeep, TooMany, WrongType
 
+MAX_DEPTH = 64
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 16, 64, 512
 
 
@@ -112,3 +113,14 @@ class Fields:
         if value is not None and not low <= value <= high:
             raise OutOfRange(field=self.path + name, low=low, high=high, param=self.path + name)
         return value
+
+
+def check_depth(value: Any) -> None:
+    """Raises `TooDeep`. Walks level by level, so that no input can exhaust the stack."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        nodes = [node.values() if isinstance(node, Mapping) else node for node in level]
+        level = [child for node in nodes for child in node if isinstance(child, Mapping | list)]
+        if not level:
+            return
+    raise TooDeep(limit=MAX_DEPTH)

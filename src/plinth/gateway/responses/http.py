@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from enum import Enum
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
+from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.types import Message, Receive
 
 from plinth.gateway.responses.events import Event, dump, wire
 from plinth.gateway.responses.model import Slice
@@ -24,6 +26,7 @@ from plinth.gateway.responses.schemas import (
 from plinth.gateway.responses.service import ResponsesService
 from plinth.identity import Actor
 from plinth.kit.db import Database
+from plinth.kit.errors import TooLarge
 from plinth.kit.http import Deleted, Guard
 
 PERMISSION = "models:use"
@@ -38,11 +41,41 @@ Order = Literal["asc", "desc"]
 
 
 def router(db: Database, service: ResponsesService, guard: Guard) -> APIRouter:
-    routes = APIRouter()
+    routes = APIRouter(route_class=limited(service.settings.max_body_bytes))
     _responses(routes, db, service, guard)
     _conversations(routes, db, service, guard)
     _conversation_items(routes, db, service, guard)
     return routes
+
+
+def limited(limit_bytes: int) -> type[APIRoute]:
+    """A route that stops reading a request's body at the limit. Raises `TooLarge`."""
+
+    class LimitedRoute(APIRoute):
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            handle = super().get_route_handler()
+
+            async def limited_handle(request: Request) -> Response:
+                body = bytearray()
+                async for data in request.stream():
+                    body += data
+                    if len(body) > limit_bytes:
+                        raise TooLarge(limit_bytes=limit_bytes, setting="responses.max_body_bytes")
+                return await handle(Request(request.scope, _given_again(bytes(body), request.receive)))
+
+            return limited_handle
+
+    return LimitedRoute
+
+
+def _given_again(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the body in one piece, then whatever else comes."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def give() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return give
 
 
 def as_json(content: Any) -> Response:

@@ -12,7 +12,7 @@ from typing import Any
 
 from plinth.gateway.errors import MissingField, NotOneOf, TooMany, Unsupported, WrongType
 from plinth.gateway.responses.errors import BackgroundNeedsStore, MovedParameter, NotTogether, UnknownParameter
-from plinth.gateway.responses.fields import Fields
+from plinth.gateway.responses.fields import Fields, check_depth
 from plinth.gateway.responses.items import parse_input
 from plinth.gateway.responses.model import LOGPROBS, SEARCH_RESULTS, ResponseRequest
 
@@ -74,6 +74,7 @@ KNOWN = frozenset((*_READ, *_ECHOED, *_IGNORED, *_REFUSED))
 
 def parse_request(body: Mapping[str, Any]) -> ResponseRequest:
     """Raises `BadInput` in one of its forms."""
+    check_depth(body)
     fields = Fields(body)
     _check_names(fields, body)
     tools = parse_tools(fields)

@@ -10,6 +10,8 @@ from plinth.kit.settings import Section
 class ResponsesSettings(Section):
     retention_days: int = Field(30, ge=1, le=3650)
     """Days that a stored response is kept after it was made or last continued. Conversations stay until deleted."""
+    max_body_bytes: int = Field(8 << 20, ge=1024)
+    """Largest request body of responses and conversations."""
     background_concurrency: int = Field(8, ge=1, le=256)
     """Background responses that may be generated at once."""
     background_seconds: float = Field(3600.0, gt=0)

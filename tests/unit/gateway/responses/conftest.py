@@ -19,8 +19,8 @@ def port() -> FakePort:
 
 @pytest.fixture
 def site(db: Database, clock: FixedClock, port: FakePort) -> Iterator[Site]:
-    with served(port.app) as port_url:
-        made = Site(db, clock, port_url)
+    with served(port.app) as port.url:
+        made = Site(db, clock, port.url)
         with served(made.app()) as url:
             made.url = url
             yield made

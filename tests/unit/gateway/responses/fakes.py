@@ -63,6 +63,7 @@ class FakePort:
         self.bodies: list[dict[str, Any]] = []
         self.secrets: list[str] = []
         self.left = 0
+        self.url = ""
         self.app = FastAPI()
         self.app.post("/v1/chat/completions")(self._answer)
 

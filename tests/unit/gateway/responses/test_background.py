@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 import openai
@@ -172,6 +176,28 @@ def test_a_killed_worker_s_stream_goes_on_and_the_sdk_follows_it(site: Site, sdk
     numbers = [event.sequence_number for event in sdk.responses.retrieve(identifier, stream=True)]
     assert numbers == list(range(len(numbers)))
     assert [item.type for item in sdk.responses.retrieve(identifier).output] == ["message"]
+
+
+@pytest.mark.slow
+def test_kill_9_of_the_real_worker(site: Site, sdk: OpenAI, port: FakePort, database_url: str) -> None:
+    """Durable work on the platform's own job runner: killed while the model writes, done by the next worker."""
+    port.script = lambda body: [chunk({"content": "lost"}), *[0.05] * 1000]
+    stream = sdk.responses.create(model="m", input="hi", background=True, stream=True)
+    identifier = next(stream).response.id  # type: ignore[union-attr]
+    command = [sys.executable, str(Path(__file__).with_name("worker.py")), database_url, port.url, identifier]
+    with subprocess.Popen(command) as worker:
+        seen = [next(stream) for _ in range(5)]
+        worker.send_signal(signal.SIGKILL)
+    assert seen[-1].type == "response.output_text.delta"
+    eventually(lambda: port.left == 1)
+    assert sdk.responses.retrieve(identifier).status == "in_progress"
+    port.script = lambda body: says("Hello", " world")
+    with subprocess.Popen(command) as worker:
+        last = list(stream)[-1]
+        worker.send_signal(signal.SIGKILL)
+    assert last.type == "response.completed"
+    assert last.response.output_text == "Hello world"
+    assert len(port.bodies) == 2
 
 
 def test_a_bug_leaves_a_failed_response_not_an_endless_one(site: Site, sdk: OpenAI) -> None:

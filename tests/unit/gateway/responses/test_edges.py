@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -32,6 +33,33 @@ def test_errors_are_error_objects_in_the_client_s_language(site: Site) -> None:
     assert "在这里它叫" in refused.json()["error"]["message"]
     for body in (b"{", b"[]", b"3", b'{"model":'):
         assert post(site, "/v1/responses", body).status_code in (400, 422)
+
+
+def test_too_large_or_too_deep_a_body_is_refused(site: Site) -> None:
+    large = json.dumps({"model": "m", "input": "x" * (9 << 20)}).encode()
+    for path in ("responses", "responses/input_tokens", "conversations"):
+        refused = post(site, f"/v1/{path}", large)
+        assert (refused.status_code, refused.json()["error"]["code"]) == (413, "request_too_large")
+    deep = b'{"model":"m","input":"x","tools":[{"type":"function","name":"f","parameters":' + b'{"a":' * 400
+    refused = post(site, "/v1/responses", deep + b"1" + b"}" * 400 + b"}]}")
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "json_too_deep")
+
+
+def test_two_writers_of_one_conversation_take_turns(site: Site) -> None:
+    made = post(site, "/v1/conversations", {}).json()
+    url = f"/v1/conversations/{made['id']}/items"
+
+    def add(writer: int) -> None:
+        for number in range(10):
+            pair = [{"role": "user", "content": f"{writer} {number} {half}"} for half in (0, 1)]
+            assert post(site, url, {"items": pair}).status_code == 200
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(add, range(3)))
+    listed = httpx.get(f"{site.url}{url}?limit=100&order=asc").json()["data"]
+    texts = [item["content"][0]["text"].split() for item in listed]
+    assert len(texts) == 60
+    assert all(a[:2] == b[:2] and (a[2], b[2]) == ("0", "1") for a, b in zip(texts[::2], texts[1::2], strict=True))
 
 
 def test_half_a_surrogate_pair_is_given_back_as_it_was_sent(site: Site) -> None:
