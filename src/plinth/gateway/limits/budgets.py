@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -52,6 +53,7 @@ class BudgetState:
 class Budgets:
     def __init__(self, clock: Clock, spending: Spending, audit: Audit, currency: str) -> None:
         self._clock, self._spending, self._audit, self.currency = clock, spending, audit, currency
+        self._asking = threading.Lock()  # the books keep sums between questions: one thread at a time
 
     def states(self, session: Session, subject: Subject) -> list[BudgetState]:
         budgets = store.budgets_of(session, subject)
@@ -175,7 +177,8 @@ class Budgets:
 
     def _spent(self, session: Session, periods: set[Period]) -> dict[Period, Mapping[tuple[str, str], int]]:
         now = self._clock.unix()
-        return {period: self._spending.spent(session, period.start(now)) for period in periods}
+        with self._asking:
+            return {period: self._spending.spent(session, period.start(now)) for period in periods}
 
     def _check_currency(self, currency: str) -> None:
         if currency != self.currency:

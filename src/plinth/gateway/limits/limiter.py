@@ -12,8 +12,8 @@ process died stops counting as running within a second.
 running requests have reserved (the `cost_nanos` given at admission). It overshoots by at most
 
 - what running requests cost beyond their reservation (all of it, when none was made),
-- what the books learn later: requests on own engines, whose price is a share of a running meter,
-  and remote requests on *other* hosts, appear with the reading every second plus the journal's delay,
+- what the books learn later: requests on own engines, whose price is a share of a running meter
+  (seconds, see the costs part), and requests on *other* hosts (the journal's delay and a second),
 - one request for each other worker, as above.
 
 Requests settled on this host within `BudgetKeeper`'s `booking_lag_seconds` may be counted twice for
