@@ -51,6 +51,11 @@ class Home:
         return self.run / "api.sock"
 
     @property
+    def counters(self) -> Path:
+        """Where the gateway's processes count what limits apply to, in common."""
+        return self.run / "limits.counters"
+
+    @property
     def reconciler_lock(self) -> Path:
         """Held by the worker that owns this home's engines; engines exit when nobody holds it."""
         return self.run / "reconciler.lock"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +11,11 @@ from plinth.bootstrap.home import Home
 from plinth.bootstrap.settings import Settings, load
 from plinth.kit.blobs import Blobs
 from plinth.kit.clock import SystemClock
-from plinth.kit.db import Database, Session
+from plinth.kit.db import Database
 from plinth.kit.secrets import InstanceKey
 
 if TYPE_CHECKING:
+    from plinth.bootstrap.gateway import GatewayParts
     from plinth.catalog import CatalogService
     from plinth.data import DataService
     from plinth.evaluation import (
@@ -26,10 +26,8 @@ if TYPE_CHECKING:
         PythonSandbox,
         RunExecutor,
     )
-    from plinth.gateway.dataplane.asgi import GatewayPorts
     from plinth.identity import IdentityService
     from plinth.kit.jobs import Jobs
-    from plinth.kit.journal import Mover
     from plinth.registry import RegistryService
     from plinth.serving import Engine, Reconciler, ServingService
     from plinth.tuning import TuningService
@@ -174,12 +172,19 @@ class Platform:
     def completer(self) -> Completer:
         from plinth.adapters.completers.http import HttpCompleter, Policy
 
-        gateway, chosen = self.settings.gateway, self.settings.evaluation
+        chosen = self.settings.evaluation
         policy = Policy(chosen.concurrency, chosen.request_attempts, chosen.request_timeout_seconds)
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(gateway.host, gateway.host)  # noqa: S104 (compared, not bound)
-        return HttpCompleter(f"http://{host}:{gateway.port}", self._token, self.clock, policy)
+        return HttpCompleter(self.public_address, self.token_of, self.clock, policy)
 
-    def _token(self, project_id: str) -> str:
+    @property
+    def public_address(self) -> str:
+        """Where our own processes reach the public port."""
+        gateway = self.settings.gateway
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(gateway.host, gateway.host)  # noqa: S104 (compared, not bound)
+        return f"http://{host}:{gateway.port}"
+
+    def token_of(self, project_id: str) -> str:
+        """A token for our own calls on behalf of a project."""
         return self.identity.internal_token(project_id, INTERNAL_TOKEN_SECONDS)
 
     @cached_property
@@ -215,49 +220,10 @@ class Platform:
 
         return ParityChecker(self.db, self.clock, self.registry, self.blobs, self.completer)
 
-    # the data plane
+    # the gateway has a builder of its own
 
     @cached_property
-    def gateway_ports(self) -> GatewayPorts:
-        from plinth.gateway import DatabaseFacts
-        from plinth.gateway.dataplane.asgi import GatewayPorts
-        from plinth.serving import translate
+    def gateway(self) -> GatewayParts:
+        from plinth.bootstrap.gateway import GatewayParts
 
-        facts = DatabaseFacts(
-            db=self.db,
-            keys=self.identity.key_snapshot,
-            projects=self.identity.active_projects,
-            models=self.registry.snapshot,
-            endpoints=self.serving.endpoints,
-            retirements=self._retirements,
-        )
-        return GatewayPorts(
-            settings=self.settings.gateway,
-            clock=self.clock,
-            facts=facts,
-            tokens=self.identity.tokens,
-            wanted=self._wanted,
-            translate=translate,
-            api_socket=self.home.api_socket,
-            journal=self.home.journal,
-        )
-
-    @cached_property
-    def movers(self) -> list[Mover]:
-        """What takes the gateways' journals of this machine into the database."""
-        from plinth.gateway import UsageTable
-        from plinth.gateway.dataplane.journal import usage_mover
-
-        return [usage_mover(self.home.journal, UsageTable(self.db))]
-
-    def _retirements(self, session: Session) -> Mapping[str, str]:
-        dates = {}
-        for project in self.identity.active_projects(session):
-            for base in self.catalog.list(session, project):
-                if base.shutdown_date:
-                    dates[base.id] = base.shutdown_date
-        return dates
-
-    def _wanted(self, project_id: str, model_id: str) -> None:
-        with self.db.write() as session:
-            self.serving.ensure(session, project_id, model_id)
+        return GatewayParts(self)

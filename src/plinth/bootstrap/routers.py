@@ -19,7 +19,6 @@ def routers(platform: Platform) -> list[APIRouter]:
     from plinth.catalog.http import router as catalog
     from plinth.data.http import router as data
     from plinth.evaluation.http import router as evaluation
-    from plinth.gateway.usage.http import router as usage
     from plinth.identity.http import router as identity
     from plinth.registry.http import router as registry
     from plinth.serving.http import router as serving
@@ -35,5 +34,28 @@ def routers(platform: Platform) -> list[APIRouter]:
         tuning(db, platform.tuning, allow),
         serving(db, platform.serving, platform.registry, allow),
         evaluation(db, platform.evaluation, platform.grader_runner, allow, public_url),
-        usage(db, platform.clock, allow),
+        *_gateway(platform, allow),
+    ]
+
+
+def _gateway(platform: Platform, allow: AuthGuard) -> list[APIRouter]:
+    from plinth.gateway.costs.http import router as costs
+    from plinth.gateway.limits.http import router as limits
+    from plinth.gateway.responses.create_http import create_router as create_response
+    from plinth.gateway.responses.http import router as responses
+    from plinth.gateway.routes.http import router as routes
+    from plinth.gateway.usage.http import organization_router as organization_usage
+    from plinth.gateway.usage.http import router as usage
+    from plinth.gateway.webhooks.http import router as webhooks
+
+    db, clock, parts = platform.db, platform.clock, platform.gateway
+    return [
+        routes(db, parts.routes, allow),
+        limits(db, parts.limits, allow),
+        usage(db, clock, allow),
+        organization_usage(db, clock, allow),
+        costs(db, parts.costs, parts.cost_reports, clock, allow),
+        webhooks(db, parts.webhooks, allow),
+        create_response(db, parts.responses, allow, parts.chat_stream, clock),
+        responses(db, parts.responses, allow),
     ]

@@ -17,7 +17,10 @@ from plinth.bootstrap.home import Home
 from plinth.catalog.settings import CatalogSettings
 from plinth.data.settings import DataSettings
 from plinth.evaluation.settings import EvaluationSettings
+from plinth.gateway.costs.settings import CostSettings
+from plinth.gateway.responses.settings import ResponsesSettings
 from plinth.gateway.settings import GatewaySettings
+from plinth.gateway.webhooks.settings import WebhookSettings
 from plinth.kit.errors import BadInput
 from plinth.kit.settings import Section
 from plinth.serving.settings import ServingSettings
@@ -65,6 +68,9 @@ class Settings(BaseSettings):
     worker: WorkerSettings = WorkerSettings()
     log: LogSettings = LogSettings()
     gateway: GatewaySettings = GatewaySettings()
+    costs: CostSettings = CostSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    responses: ResponsesSettings = ResponsesSettings()
     catalog: CatalogSettings = CatalogSettings()
     data: DataSettings = DataSettings()
     tuning: TuningSettings = TuningSettings()

@@ -6,21 +6,31 @@ from collections.abc import Callable
 from typing import Any
 
 from plinth.bootstrap.platform import Platform
+from plinth.gateway.webhooks import FACTS
 from plinth.kit.events import Effect, Subscription
 from plinth.kit.jobs import Workflow
 
 
 def queues(platform: Platform) -> dict[str, int]:
     worker = platform.settings.worker
-    return {"tuning": worker.tuning_concurrency, "evaluation": worker.evaluation_concurrency}
+    return {
+        "tuning": worker.tuning_concurrency,
+        "evaluation": worker.evaluation_concurrency,
+        "responses": platform.settings.responses.background_concurrency,
+    }
 
 
 def workflows(platform: Platform) -> list[Workflow]:
     from plinth.evaluation.jobs import workflows as evaluation
+    from plinth.gateway.responses.jobs import workflows as responses
     from plinth.tuning.jobs import workflows as tuning
 
     prompts = platform.settings.evaluation.parity_prompts
-    return [*tuning(platform.tuning_parts), *evaluation(platform.run_executor, platform.parity, prompts)]
+    return [
+        *tuning(platform.tuning_parts),
+        *evaluation(platform.run_executor, platform.parity, prompts),
+        *responses(platform.gateway.responses_runner),
+    ]
 
 
 def subscriptions(platform: Platform) -> list[Subscription]:
@@ -34,6 +44,7 @@ def subscriptions(platform: Platform) -> list[Subscription]:
         ("tuning.start", "tuning.job.queued", start("tuning.run", lambda p: f"{p['job_id']}:{p['attempt']}")),
         ("evaluation.start", "evaluation.run.queued", start("evaluation.run", lambda p: str(p["run_id"]))),
         ("evaluation.parity", "evaluation.parity.queued", start("evaluation.parity", lambda p: str(p["job_id"]))),
+        ("responses.start", "gateway.response.queued", start("gateway.response", lambda p: str(p["response_id"]))),
     ]
     reactions = [
         ("tuning.waiting", "tuning.job.queued", platform.tuning.on_job_queued),
@@ -41,12 +52,26 @@ def subscriptions(platform: Platform) -> list[Subscription]:
         ("serving.version_gone", "registry.version.deleted", platform.serving.on_version_deleted),
         ("evaluation.deployed", "serving.deployment.ready", platform.parity.on_deployment_ready),
     ]
+    facts = platform.gateway.webhooks.deliveries.on_fact
     return [
         *(Subscription(name, frozenset({kind}), effect=effect) for name, kind, effect in jobs),
         *(Subscription(name, frozenset({kind}), handler=handler) for name, kind, handler in reactions),
+        Subscription("webhooks.facts", frozenset(FACTS), handler=facts),
     ]
 
 
 def chores(platform: Platform) -> list[Callable[[], object]]:
     """What the worker does about once a minute."""
-    return [lambda: platform.data.tidy(platform.db)]
+    gateway = platform.gateway
+    return [
+        lambda: platform.data.tidy(platform.db),
+        gateway.bookkeeper.run_once,
+        lambda: gateway.webhooks.deliveries.tidy(platform.db),
+        lambda: gateway.responses.tidy(platform.db),
+        lambda: _raise_budget_alerts(platform),
+    ]
+
+
+def _raise_budget_alerts(platform: Platform) -> None:
+    with platform.db.write() as session:
+        platform.gateway.limits.budgets.raise_alerts(session)

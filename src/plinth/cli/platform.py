@@ -65,7 +65,7 @@ def up(home: Path, overrides: tuple[str, ...], host: str | None, port: int | Non
         arguments += ["--set", flag]
     runner = supervisor.Supervisor(place.run, place.logs, arguments)
     try:
-        runner.acquire(server.host, server.port)
+        runner.acquire(server.host, server.port, server.workers)
     except supervisor.AlreadyRunning as error:
         raise click.ClickException(say("already_running", home=place.root, pid=error.pid)) from None
     except supervisor.PortTaken:

@@ -45,7 +45,6 @@ class _Place:
 def _open(home: Path, overrides: tuple[str, ...], project: str | None) -> _Place:
     from plinth.bootstrap import schema
     from plinth.bootstrap.platform import Platform
-    from plinth.gateway.routes import RouteService, known_by
     from plinth.identity import PERMISSIONS, Actor, Role
 
     if not home.expanduser().is_dir():
@@ -60,8 +59,11 @@ def _open(home: Path, overrides: tuple[str, ...], project: str | None) -> _Place
         raise click.UsageError(_text("which_project", projects=", ".join(sorted(projects)) or "-"))
     if project not in projects:
         raise click.ClickException(_text("no_project", project=project, projects=", ".join(sorted(projects)) or "-"))
-    service = RouteService(platform.clock, known_by(platform.registry.resolve), platform.identity.audit)
-    return _Place(platform.db, service, Actor(projects[project], project, "", "system", PERMISSIONS[Role.developer]))
+    return _Place(
+        platform.db,
+        platform.gateway.routes,
+        Actor(projects[project], project, "", "system", PERMISSIONS[Role.developer]),
+    )
 
 
 def _options(command: Command) -> Command:

@@ -25,6 +25,7 @@ from typing import IO, Any
 
 MODULES = {"api": "plinth.api", "gateway": "plinth.api.dataplane", "worker": "plinth.worker"}
 STOP_SECONDS = {"gateway": 35.0, "worker": 20.0, "api": 10.0}
+BACKLOG = 2048
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STEADY_SECONDS = 30.0
 PR_SET_PDEATHSIG = 1
@@ -43,15 +44,18 @@ class PortTaken(Exception):
     """Something else listens on the public port."""
 
 
-def port_is_free(host: str, port: int) -> bool:
+def listen(host: str, port: int) -> socket.socket | None:
+    """The public port, bound; None when somebody else has it."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        return None
+    return listener
 
 
 @dataclass
@@ -59,6 +63,7 @@ class Child:
     role: str
     command: list[str]
     log: Path
+    descriptors: tuple[int, ...] = ()
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
     failures: int = 0
@@ -73,6 +78,7 @@ class Child:
                 stderr=log,
                 preexec_fn=_die_with_parent,
                 start_new_session=True,
+                pass_fds=self.descriptors,
             )
         self.started = time.monotonic()
 
@@ -85,11 +91,15 @@ class Child:
         self.next_start = time.monotonic() + delay
         self.process = None
 
+    def ask_to_stop(self) -> None:
+        if self.process is not None:
+            # the worker ends its engines on SIGINT and leaves them to a successor on SIGTERM
+            self.process.send_signal(signal.SIGINT if self.role == "worker" else signal.SIGTERM)
+
     def stop(self) -> None:
+        """Wait for the end that was asked for, and enforce it when it takes too long."""
         if self.process is None:
             return
-        # the worker ends its engines on SIGINT and leaves them to a successor on SIGTERM
-        self.process.send_signal(signal.SIGINT if self.role == "worker" else signal.SIGTERM)
         try:
             self.process.wait(STOP_SECONDS[self.role])
         except subprocess.TimeoutExpired:
@@ -99,31 +109,48 @@ class Child:
 
 
 class Supervisor:
-    """Args: `run_folder` holds the lock, `log_folder` one log a role, `arguments` go to every role."""
+    """Args: `run_folder` holds the lock, `log_folder` one log a process, `arguments` go to every role.
+
+    The public port's socket belongs to the supervisor and is shared by the gateway's processes: while
+    one of them is started again, connections wait in the queue or are taken by the others.
+    """
 
     def __init__(self, run_folder: Path, log_folder: Path, arguments: Sequence[str]) -> None:
-        self._run_folder = run_folder
-        self._children = [
-            Child(role, [sys.executable, "-m", module, *arguments], log_folder / f"{role}.log")
-            for role, module in MODULES.items()
-        ]
+        self._run_folder, self._log_folder, self._arguments = run_folder, log_folder, arguments
+        self._children = [self._child("api"), self._child("worker")]
         self._stopping = False
         self._lock: IO[str] | None = None
+        self._listener: socket.socket | None = None
 
-    def acquire(self, host: str, port: int) -> None:
-        """Take the home and check the port. Raises `AlreadyRunning` or `PortTaken`."""
+    def acquire(self, host: str, port: int, workers: int = 1) -> None:
+        """Take the home and the port. Raises `AlreadyRunning` or `PortTaken`.
+
+        Args:
+            workers: gateway processes on that port.
+        """
         lock = (self._run_folder / "supervisor.lock").open("a+", encoding="utf-8")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
             raise AlreadyRunning(lock.read().strip() or "?") from None
-        if not _free_within(host, port, 5.0):
+        self._listener = _listen_within(host, port, 5.0)
+        if self._listener is None:
             raise PortTaken
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
         self._lock = lock
+        for number in range(workers):
+            more = ["--listen-fd", str(self._listener.fileno()), "--worker", str(number)]
+            name = "gateway" if number == 0 else f"gateway-{number}"
+            self._children.append(self._child("gateway", name, more, (self._listener.fileno(),)))
+
+    def _child(
+        self, role: str, name: str | None = None, more: Sequence[str] = (), descriptors: tuple[int, ...] = ()
+    ) -> Child:
+        command = [sys.executable, "-m", MODULES[role], *self._arguments, *more]
+        return Child(role, command, self._log_folder / f"{name or role}.log", descriptors)
 
     def run(self) -> None:
         """Block until SIGTERM or SIGINT, then stop every child in order."""
@@ -145,10 +172,14 @@ class Supervisor:
     def _stop_all(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_IGN)
+        if self._listener is not None:
+            self._listener.close()  # new clients are refused while the last answers end
         for role in ("gateway", "worker", "api"):
-            for child in self._children:
-                if child.role == role:
-                    child.stop()
+            children = [child for child in self._children if child.role == role]
+            for child in children:
+                child.ask_to_stop()
+            for child in children:
+                child.stop()
 
 
 def wait_until_ready(url: str, seconds: float) -> bool:
@@ -163,14 +194,12 @@ def wait_until_ready(url: str, seconds: float) -> bool:
     return False
 
 
-def _free_within(host: str, port: int, seconds: float) -> bool:
+def _listen_within(host: str, port: int, seconds: float) -> socket.socket | None:
     # a platform that was just killed may need a moment until its gateway is gone too
     deadline = time.monotonic() + seconds
-    while not port_is_free(host, port):
-        if time.monotonic() > deadline:
-            return False
+    while (listener := listen(host, port)) is None and time.monotonic() < deadline:
         time.sleep(0.1)
-    return True
+    return listener
 
 
 def _die_with_parent() -> None:

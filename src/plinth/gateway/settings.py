@@ -14,6 +14,9 @@ class GatewaySettings(Section):
     port: int = Field(default=8400, ge=0, le=65535)
     """Public TCP port; 0 lets the system choose one."""
 
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that answer on the port. One keeps a core busy at several thousand requests a second."""
+
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=1024)
     """Largest request body of the model calls. Uploads pass through and are limited by the data settings."""
 

@@ -42,8 +42,9 @@ class Runner:
             threading.Thread(target=self._do_chores, name="chores"),
             *(
                 threading.Thread(target=mover.run, args=(self._stop, JOURNAL_SECONDS), name="journal")
-                for mover in platform.movers
+                for mover in platform.gateway.movers
             ),
+            threading.Thread(target=platform.gateway.webhook_loop.run, args=(self._stop,), name="webhooks"),
         ]
         for thread in threads:
             thread.start()
