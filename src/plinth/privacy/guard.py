@@ -46,7 +46,7 @@ class Masked:
     """What may be sent. `texts` are parallel to those given; `found` counts findings by kind;
     `blocked` names the kinds (or the declared data class) that forbid sending, else it is empty."""
 
-    texts: tuple[str, ...]
+    texts: tuple[str, ...] = field(repr=False)
     mask: Mask
     found: Mapping[str, int]
     blocked: tuple[str, ...]
@@ -93,13 +93,11 @@ class PrivacyGuard:
         caller declares the texts to be. Raises `GuardUnavailable`."""
         try:
             characters = self._measure(texts)
-            if self._inline(characters):
-                found = self._find(texts, self._budget(characters))
-            else:
-                budget = self._budget(characters)
-                future = self._workers.submit(partial(self._find, texts, budget))
-                found = await asyncio.wait_for(asyncio.wrap_future(future), budget)
-            return self._masked(texts, found, policy, data_class)
+            budget = self._budget(characters)
+            look = partial(self._look, tuple(texts), policy, data_class, budget)
+            if len(self._fast) == len(self._detectors) and characters <= INLINE_CHARACTERS:
+                return look()
+            return await asyncio.wait_for(asyncio.wrap_future(self._workers.submit(look)), budget)
         except GuardUnavailable:
             raise
         except Exception as error:  # fail closed: whatever went wrong, nothing is sent
@@ -109,12 +107,11 @@ class PrivacyGuard:
         """Like `outgoing`, for a caller that may block its thread."""
         try:
             budget = self._budget(self._measure(texts))
-            future = self._workers.submit(partial(self._find, texts, budget))
+            future = self._workers.submit(partial(self._look, tuple(texts), policy, data_class, budget))
             try:
-                found = future.result(budget)
+                return future.result(budget)
             finally:
                 future.cancel()
-            return self._masked(texts, found, policy, data_class)
         except GuardUnavailable:
             raise
         except Exception as error:  # fail closed: whatever went wrong, nothing is sent
@@ -128,8 +125,6 @@ class PrivacyGuard:
         scanner = StreamScanner(partial(self._redact, masked.policy)) if masked.policy.answers else None
         return AnswerFilter(scanner, unmasker)
 
-    # finding
-
     def _measure(self, texts: Sequence[str]) -> int:
         characters = sum(map(len, texts))
         if characters > self._settings.max_characters:
@@ -141,29 +136,19 @@ class PrivacyGuard:
     def _budget(self, characters: int) -> float:
         return self._settings.base_seconds + characters / 1000 * self._settings.seconds_per_kilocharacter
 
-    def _inline(self, characters: int) -> bool:
-        return len(self._fast) == len(self._detectors) and characters <= INLINE_CHARACTERS
-
-    def _find(self, texts: Sequence[str], budget: float) -> list[list[Finding]]:
-        """The findings in each text, of all detectors. Raises `GuardUnavailable` when time is over."""
+    def _look(self, texts: tuple[str, ...], policy: Policy, data_class: DataClass | None, budget: float) -> Masked:
+        """Raises `TimeoutError` after `budget` seconds, as soon as a detector returns."""
         deadline = self._clock.monotonic() + budget
-        found = []
+        found: list[list[Finding]] = []
         for text in texts:
             found.append(_all_findings(self._detectors, text))
             if self._clock.monotonic() > deadline:
                 raise TimeoutError
-        return found
-
-    # deciding
-
-    def _masked(
-        self, texts: Sequence[str], found: list[list[Finding]], policy: Policy, data_class: DataClass | None
-    ) -> Masked:
-        mask = Mask(texts)
         counts = Counter(finding.kind for findings in found for finding in findings)
         blocked = sorted(kind for kind in counts if policy.action(kind) is Action.block)
         if policy.refuses(data_class):
             blocked.insert(0, f"{data_class} data")
+        mask = Mask(texts)
         sent: tuple[str, ...] = ()
         if not blocked:
             sent = tuple(_replaced(t, f, policy, mask.placeholder) for t, f in zip(texts, found, strict=True))

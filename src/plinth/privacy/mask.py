@@ -19,7 +19,7 @@ class Mask:
     """Args: `texts` are all texts of the request; placeholders avoid what they contain."""
 
     def __init__(self, texts: Sequence[str]) -> None:
-        self._texts = texts
+        self._taken = {found for text in texts for found in _placeholder.findall(text)}
         self._placeholders: dict[tuple[str, str], str] = {}
         self._values: dict[str, str] = {}
         self._next: dict[str, int] = {}
@@ -45,7 +45,7 @@ class Mask:
 
     def _unused(self, label: str) -> str:
         number = self._next.get(label, 0) + 1
-        while any(f"<{label}_{number}>" in text for text in self._texts):
+        while f"<{label}_{number}>" in self._taken:
             number += 1
         self._next[label] = number
         return f"<{label}_{number}>"

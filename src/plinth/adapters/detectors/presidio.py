@@ -7,6 +7,7 @@ Takes milliseconds per kilobyte, so the guard runs it in a thread and gives up w
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
@@ -55,8 +56,10 @@ class PresidioDetector:
     def detect(self, text: str) -> list[Finding]:
         if not text:
             return []
+        # spaCy cannot take half a surrogate pair; one character for one keeps the offsets
+        plain = text.encode("utf-8", "replace").decode()
         found = self._analyzer.analyze(
-            text=text, language=self._language, entities=list(_KINDS), score_threshold=self._minimum_score
+            text=plain, language=self._language, entities=list(_KINDS), score_threshold=self._minimum_score
         )
         findings: list[Finding] = []
         taken = bytearray(len(text))
@@ -69,8 +72,12 @@ class PresidioDetector:
 
 def _analyzer(model: str, language: str) -> Any:
     # imported by name: neither is installed where Plinth is built and checked
+    names = importlib.import_module("tldextract")
+    # its check of mail addresses would fetch a list from the internet, and wait for it, at the first text
+    names.tldextract.TLD_EXTRACTOR = names.TLDExtract(suffix_list_urls=())
     presidio = importlib.import_module("presidio_analyzer")
     nlp_engine = importlib.import_module("presidio_analyzer.nlp_engine")
+    logging.getLogger("presidio-analyzer").setLevel(logging.ERROR)  # it may log what it found
     configuration = {"nlp_engine_name": "spacy", "models": [{"lang_code": language, "model_name": model}]}
     engine = nlp_engine.NlpEngineProvider(nlp_configuration=configuration).create_engine()
     return presidio.AnalyzerEngine(nlp_engine=engine, supported_languages=[language])
