@@ -15,7 +15,7 @@ from plinth.gateway.costs.model import (
     decimal_of,
 )
 from plinth.gateway.costs.reports import CostReports
-from plinth.gateway.costs.service import CostService, PoolPriceDraft, PriceDraft
+from plinth.gateway.costs.service import CostService, PoolPriceDraft, PriceDraft, shares_of_records
 from plinth.gateway.costs.settings import CostSettings
 from plinth.gateway.costs.spending import Spending
 
@@ -41,4 +41,5 @@ __all__ = [
     "Spending",
     "decimal_of",
     "hour_name",
+    "shares_of_records",
 ]

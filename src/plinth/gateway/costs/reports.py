@@ -24,6 +24,9 @@ REMOTE_ITEM = "remote: "
 """A provider's line item is this and the model's id; an own engine's is its pool, a colon and the model."""
 
 _DAY_SECONDS = 86_400
+_PROVISIONAL_SECONDS = 2.0
+_PAUSE_FACTOR = 10.0
+_PERIODS_KEPT = 64
 
 
 class CostReports:
@@ -31,14 +34,14 @@ class CostReports:
 
     def __init__(self, db: Database, clock: Clock, bookkeeper: Bookkeeper) -> None:
         self._db, self._clock, self._bookkeeper = db, clock, bookkeeper
+        self._open: dict[tuple[int, int], tuple[float, tuple[int, int], list[CostLine]]] = {}
 
     def report(self, session: Session, question: CostQuestion) -> CostReport:
         """Costs per bucket, group and currency."""
         width = question.window.width.seconds
         found = store.line_sums(session, question)
         found += _remote_sums(session, question)
-        open_lines = self._bookkeeper.open_lines(session, question.window.start, question.window.end)
-        for line in open_lines:
+        for line in self._open_lines(session, question.window):
             if _asked_for(line, question):
                 bucket, group = line.hour // width * width, _group(line, question.groups)
                 found.append(CostSum(bucket, group, line.currency, line.nanos, line.requests))
@@ -56,6 +59,21 @@ class CostReports:
                 report = self.report(session, question)
             if report.sums:
                 yield csv_lines([_csv_row(item, report.provisional) for item in report.sums])
+
+    def _open_lines(self, session: Session, window: Window) -> list[CostLine]:
+        """A busy running hour takes a second to sweep: the answer is kept for a while, unless an
+        hour was settled, which must not count twice."""
+        period, began = (window.start, window.end), self._clock.monotonic()
+        books = store.settled_signature(session, window.start)
+        known = self._open.get(period)
+        if known is not None and began < known[0] and books == known[1]:
+            return known[2]
+        lines = self._bookkeeper.open_lines(session, *period)
+        pause = max(_PROVISIONAL_SECONDS, _PAUSE_FACTOR * (self._clock.monotonic() - began))
+        if len(self._open) >= _PERIODS_KEPT:
+            self._open.clear()
+        self._open[period] = (began + pause, books, lines)
+        return lines
 
     def _open_buckets(self, window: Window) -> Iterator[int]:
         """Buckets with hours that may still change: not over yet, or inside the grace time."""

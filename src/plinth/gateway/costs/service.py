@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -180,3 +181,9 @@ class CostService:
 def meters(session: Session) -> Meters:
     """All pools, their prices and groups, as they are known now."""
     return Meters(store.all_pools(session), store.all_pool_prices(session), store.all_pool_groups(session))
+
+
+def shares_of_records(session: Session, record_ids: Sequence[str]) -> dict[str, list[tuple[int, str]]]:
+    """Record id -> (nanos, currency) for each settled hour that it worked in; without an entry
+    nothing is settled (yet), or the price was unknown."""
+    return store.shares_of_records(session, record_ids) if record_ids else {}

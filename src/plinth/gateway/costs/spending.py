@@ -1,18 +1,31 @@
 """How much of a budget is used, cheap enough to ask every second.
 
 What lies in finished hours is summed once and again only when a record or the books of such an hour
-change; the running hour's providers' prices are summed each time (a few rows); the provisional
-shares of own machines are computed again after a pause that grows with what computing them takes.
+change; the running hour's providers' prices are summed each time (a few rows). The shares of own
+machines in hours without books are estimated, again after a pause that grows with what it takes:
+the database sums how long each payer's requests worked, and a payer gets that part of the meter.
+The total is never below what the books will say (work that overlaps counts as if it filled idle
+time), and a process that answers requests does not spend its time sweeping a hundred thousand
+intervals.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from plinth.gateway.costs import store
-from plinth.gateway.costs.bookkeeper import Bookkeeper
-from plinth.gateway.costs.model import Currencies
-from plinth.gateway.usage import change_signature, hour_of, remote_by_payer
+from plinth.gateway.costs.bookkeeper import unsettled
+from plinth.gateway.costs.books import MICROSECONDS
+from plinth.gateway.costs.model import Currencies, Rate
+from plinth.gateway.costs.service import meters
+from plinth.gateway.usage import (
+    HOUR_SECONDS,
+    change_signature,
+    hour_marks,
+    hour_of,
+    occupied_seconds,
+    remote_by_payer,
+)
 from plinth.kit.clock import Clock
 from plinth.kit.db import Session
 
@@ -31,14 +44,14 @@ class Spending:
     """Amounts are nanos of `currencies.base`. Idle time is nobody's request: it uses no budget.
     Not thread-safe; make one per thread that asks."""
 
-    def __init__(self, clock: Clock, bookkeeper: Bookkeeper, currencies: Currencies) -> None:
-        self._clock, self._bookkeeper, self._currencies = clock, bookkeeper, currencies
+    def __init__(self, clock: Clock, currencies: Currencies) -> None:
+        self._clock, self._currencies = clock, currencies
         self._finished: dict[int, tuple[_Signature, dict[Payer, int]]] = {}
         self._provisional: dict[int, tuple[float, tuple[int, int], dict[Payer, int]]] = {}
 
     def spent(self, session: Session, period_start: float) -> Mapping[Payer, int]:
         """What everybody has spent since the hour of `period_start` (unix seconds): providers'
-        prices, settled shares, and a provisional share of hours without books.
+        prices, settled shares, and an estimate for hours without books.
 
         Raises `ExchangeRateMissing`.
         """
@@ -69,21 +82,30 @@ class Spending:
         known = self._provisional.get(since)
         if known is not None and began < known[0] and books == known[1]:
             return known[2]
-        lines = self._bookkeeper.open_lines(session, since)
         total: dict[Payer, int] = {}
-        self._add(
-            total,
-            [
-                (line.organization_id, line.project_id, line.key_id, line.currency, line.nanos)
-                for line in lines
-                if line.nanos and not line.idle
-            ],
-        )
+        self._add(total, self._estimates(session, since))
         took = self._clock.monotonic() - began
         while len(self._provisional) >= _PERIODS_KEPT:
             self._provisional.pop(next(iter(self._provisional)))
         self._provisional[since] = (began + max(_PROVISIONAL_SECONDS, _PAUSE_FACTOR * took), books, total)
         return total
+
+    def _estimates(self, session: Session, since: int) -> list[_Row]:
+        now, known = self._clock.unix(), meters(session)
+        end = hour_of(now) + HOUR_SECONDS
+        touched = hour_marks(session, since, end)
+        places = [place for place in unsettled(session, known, end, since, stale=False) if place[1] in touched]
+        work = {hour: occupied_seconds(session, hour, now) for hour in {hour for _, hour in places}}
+        rows: list[_Row] = []
+        for pool, hour in places:
+            rate = known.rate(pool, hour)
+            if rate is not None:
+                rows += _estimate(
+                    rate,
+                    min(now - hour, HOUR_SECONDS),
+                    [item for item in work[hour] if known.pool_of(item[3], hour) == pool],
+                )
+        return rows
 
     def _add(self, total: dict[Payer, int], rows: Iterable[_Row]) -> None:
         for organization, project, key, currency, nanos in rows:
@@ -91,3 +113,14 @@ class Spending:
             for payer in (("organization", organization), ("project", project), ("key", key)):
                 if payer[1]:
                     total[payer] = total.get(payer, 0) + amount
+
+
+def _estimate(rate: Rate, elapsed: float, work: Sequence[tuple[str, str, str, str, float]]) -> list[_Row]:
+    """Each payer's part of what the pool cost in `elapsed` seconds."""
+    length = int(elapsed * MICROSECONDS)
+    occupied = [int(seconds * MICROSECONDS) for *_, seconds in work]
+    whole = max(length, sum(occupied), 1) * HOUR_SECONDS * MICROSECONDS
+    return [
+        (organization, project, key, rate.currency, rate.nanos_per_hour * length * part // whole)
+        for (organization, project, key, _, _), part in zip(work, occupied, strict=True)
+    ]

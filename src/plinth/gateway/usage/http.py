@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from plinth.gateway.usage.model import FAMILIES, GROUPS, USAGE_LIMITS, Scope, UsageQuestion, grouping, window
 from plinth.gateway.usage.schemas import UsagePage, UsageQuery, UsageSummaryOut
-from plinth.gateway.usage.service import export_csv, usage_summary, usage_sums
+from plinth.gateway.usage.service import Shares, export_csv, usage_summary, usage_sums
 from plinth.identity import Actor
 from plinth.identity.guard import AuthGuard, needs
 from plinth.kit.clock import Clock
@@ -53,8 +53,8 @@ def router(db: Database, clock: Clock, guard: Guard) -> APIRouter:
     return routes
 
 
-def organization_router(db: Database, clock: Clock, guard: AuthGuard) -> APIRouter:
-    """The hosted API's usage buckets, and the export of every record."""
+def organization_router(db: Database, clock: Clock, shares: Shares, guard: AuthGuard) -> APIRouter:
+    """The hosted API's usage buckets, and the export of every record with its cost."""
     routes = APIRouter(tags=["usage"])
     reader = needs(guard.any_of("usage:read", "organization:read"))
 
@@ -66,7 +66,7 @@ def organization_router(db: Database, clock: Clock, guard: AuthGuard) -> APIRout
     ) -> StreamingResponse:
         """Every usage record of the period as CSV, oldest first."""
         end = clock.unix() if until is None else until
-        return csv_attachment(export_csv(db, Scope.of(actor), since, end), "usage.csv")
+        return csv_attachment(export_csv(db, Scope.of(actor), since, end, shares), "usage.csv")
 
     def answer(family: str, query: UsageQuery, actor: Actor) -> UsagePage:
         page = window(query.period(), query.bucket_width, USAGE_LIMITS[query.bucket_width], clock.unix())

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, delete, func, literal, select, tuple_, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, cast, delete, func, literal, select, tuple_, update
 
 from plinth.gateway.model import RecordKind, UsageRecord
 from plinth.gateway.usage.model import (
@@ -176,6 +176,32 @@ def occupations(session: Session, hour: int) -> list[Occupation]:
         )
     )
     return [Occupation(*row) for row in rows]
+
+
+def occupied_seconds(session: Session, hour: int, until: float) -> list[tuple[str, str, str, str, float]]:
+    """(organization, project, key, endpoint group, seconds) that engines of ours worked between
+    `hour` and `until`, at most the end of that hour; overlapping work counts each time."""
+    earliest = session.execute(
+        select(usage_hour_marks.c.earliest_dispatch).where(usage_hour_marks.c.hour == hour)
+    ).scalar_one_or_none()
+    if earliest is None:
+        return []
+    columns = usage_records.c
+    started, ended = columns.dispatched_at, columns.dispatched_at + columns.occupied_seconds
+    end = min(until, float(hour + HOUR_SECONDS))
+    inside = case((ended < end, ended), else_=end) - case((started > hour, started), else_=float(hour))
+    payer = (columns.organization_id, columns.project_id, columns.key_id, columns.endpoint_group)
+    rows = session.execute(
+        select(*payer, func.sum(inside))
+        .where(
+            started >= max(earliest, hour - MAX_OCCUPIED_SECONDS),
+            started < end,
+            columns.engine != REMOTE_ENGINE,
+            ended > hour,
+        )
+        .group_by(*payer)
+    )
+    return [(organization, project, key, group, float(seconds)) for organization, project, key, group, seconds in rows]
 
 
 def records_page(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from decimal import Decimal
 from typing import Any
 
 from plinth.gateway.model import UsageRecord, UsageSummary
@@ -23,6 +24,9 @@ from plinth.gateway.usage.model import (
 )
 from plinth.kit.db import Database, Session
 from plinth.kit.errors import BadInput
+
+Shares = Callable[[Session, Sequence[str]], Mapping[str, Sequence[tuple[int, str]]]]
+"""`shares(session, record_ids)`: what each record pays for own machines, (nanos, currency) per hour."""
 
 _EXPORT_ROWS = 1000
 
@@ -84,6 +88,12 @@ def occupations(session: Session, hour: int) -> list[Occupation]:
     return report_store.occupations(session, hour)
 
 
+def occupied_seconds(session: Session, hour: int, until: float) -> list[tuple[str, str, str, str, float]]:
+    """(organization, project, key, endpoint group, seconds) that engines of ours worked in the part
+    of the hour before `until`, summed by the database."""
+    return report_store.occupied_seconds(session, hour, until)
+
+
 def hour_marks(session: Session, since: int, until: int) -> dict[int, int]:
     """Hour -> a number that grows with every batch of records that touches it."""
     return report_store.marks(session, since, until)
@@ -109,20 +119,30 @@ def rebuild_hours(db: Database, since: float | None = None, until: float | None 
     return count
 
 
-def export_csv(db: Database, scope: Scope, since: float, until: float) -> Iterator[str]:
+def export_csv(db: Database, scope: Scope, since: float, until: float, shares: Shares) -> Iterator[str]:
     """One CSV line a record, oldest first, in pieces of up to a thousand; a short read each, so that
-    a slow reader holds no transaction open."""
+    a slow reader holds no transaction open. `cost` is a provider's price or the settled share of an
+    own machine in units of `cost_currency`, empty while unknown."""
     names = [column.name for column in fields(UsageRecord)]
-    yield csv_lines([names])
+    yield csv_lines([[*names, "cost", "cost_currency"]])
     after: tuple[float, str] | None = None
     while True:
         with db.read() as session:
             rows = report_store.records_page(session, scope, since, until, after, _EXPORT_ROWS)
+            settled = shares(session, [row.id for row in rows if row.cost_nanos is None])
         if rows:
-            yield csv_lines([[getattr(row, name) for name in names] for row in rows])
+            yield csv_lines([[*(getattr(row, name) for name in names), *_cost(row, settled)] for row in rows])
         if len(rows) < _EXPORT_ROWS:
             return
         after = (rows[-1].created_at, rows[-1].id)
+
+
+def _cost(row: Any, settled: Mapping[str, Sequence[tuple[int, str]]]) -> tuple[str, str]:
+    """(amount, currency); several of each, with a semicolon, if the machine's currency changed meanwhile."""
+    totals: dict[str, int] = {} if row.cost_nanos is None else {row.currency: row.cost_nanos}
+    for nanos, currency in settled.get(row.id, ()):
+        totals[currency] = totals.get(currency, 0) + nanos
+    return ";".join(f"{Decimal(nanos).scaleb(-9):f}" for nanos in totals.values()), ";".join(totals)
 
 
 def csv_lines(rows: list[list[Any]]) -> str:

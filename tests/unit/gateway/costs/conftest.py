@@ -7,6 +7,7 @@ import openai
 import pytest
 from fastapi.testclient import TestClient
 
+from plinth.gateway.costs import shares_of_records
 from plinth.gateway.costs.http import router
 from plinth.gateway.usage.http import organization_router
 from plinth.kit.clock import FixedClock
@@ -30,7 +31,7 @@ def client(desk: Desk) -> Iterator[TestClient]:
     door: Any = desk.door
     routers = (
         router(desk.db, desk.service, desk.reports, desk.clock, door),
-        organization_router(desk.db, desk.clock, door),
+        organization_router(desk.db, desk.clock, shares_of_records, door),
     )
     with client_for(*routers) as client:
         yield client

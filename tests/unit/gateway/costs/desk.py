@@ -91,7 +91,7 @@ class Desk:
         self.service = CostService(clock, self._audit, self.currencies)
         self.books = Bookkeeper(db, clock, grace_seconds=300)
         self.reports = CostReports(db, clock, self.books)
-        self.spending = Spending(clock, self.books, self.currencies)
+        self.spending = Spending(clock, self.currencies)
         self.door = Door(admin())
 
     def _audit(self, session: Session, who: Actor, action: str, target: str, detail: dict[str, Any]) -> None:

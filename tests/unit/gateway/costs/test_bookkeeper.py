@@ -16,6 +16,7 @@ from plinth.gateway.costs import (
     PoolPriceDraft,
     PriceDraft,
     Spending,
+    books,
     store,
 )
 from plinth.gateway.costs.errors import ExchangeRateMissing, NotWholeHour, PoolTaken, TooLongAgo
@@ -240,7 +241,7 @@ def test_spending_counts_everything_once(desk: Desk, db: Database) -> None:
 
 def test_spending_in_two_currencies(desk: Desk) -> None:
     desk.usage.add([remote("a", NOON, 1_000, "CNY"), remote("b", NOON, 7)])
-    rated = Spending(desk.clock, desk.books, Currencies("USD", {"CNY": Decimal("0.1405")}))
+    rated = Spending(desk.clock, Currencies("USD", {"CNY": Decimal("0.1405")}))
     # 140.5 rounds to the even nano
     assert desk.read(lambda session: rated.spent(session, NOON))["project", "proj_a"] == 147
     with pytest.raises(ExchangeRateMissing):
@@ -256,6 +257,35 @@ def test_provisional_shares_are_not_computed_every_second(desk: Desk) -> None:
     assert desk.read(lambda session: desk.spending.spent(session, NOON)) == first
     desk.clock.advance(5)
     assert desk.read(lambda session: desk.spending.spent(session, NOON))["project", "proj_a"] == 20
+
+
+def test_an_estimate_is_never_below_what_the_books_say(desk: Desk) -> None:
+    price_local(desk)
+    # bursts: much overlaps, much is idle
+    desk.usage.add([record(f"{n:03}", NOON + n % 4 * 600 + n / 10, 30 + n % 7, key_id=f"k{n % 3}") for n in range(80)])
+    desk.at(NOON + HOUR + 10)
+    estimated = desk.read(lambda session: desk.spending.spent(session, NOON))["organization", "org_a"]
+    desk.at(NOON + HOUR + 300).books.run_once()
+    settled = desk.read(lambda session: desk.spending.spent(session, NOON))["organization", "org_a"]
+    proof = desk.read(lambda session: desk.books.verify(session, "local", NOON))
+    assert settled == proof.requests_nanos
+    assert settled < estimated <= RATE
+
+
+def test_records_that_come_while_an_hour_is_settled_are_not_lost(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    price_local(desk)
+    desk.usage.add([record("a", NOON + 10, 100)])
+    original = books.settle
+
+    def slow(*arguments: Any) -> books.Settlement:
+        monkeypatch.setattr(books, "settle", original)
+        desk.usage.add([record("b", NOON + 10, 100)])
+        return original(*arguments)
+
+    monkeypatch.setattr(books, "settle", slow)
+    assert desk.at(NOON + HOUR + 400).books.run_once() == 0
+    assert desk.books.run_once() == 1
+    assert desk.read(lambda session: desk.books.verify(session, "local", NOON)).requests == 2
 
 
 def test_rules_of_pools(desk: Desk) -> None:

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
+from plinth.gateway.costs import PoolPriceDraft
 from plinth.gateway.usage import UsageFilter, UsageTable, Width, rebuild_hours
 from plinth.gateway.usage.errors import BadPage
 from plinth.gateway.usage.model import USAGE_LIMITS, Period, window
@@ -216,6 +217,24 @@ def test_export(desk: Desk, client: TestClient) -> None:
     assert moments == sorted(moments)
     (found,) = [row for row in rows if row["id"] == evil.id]
     assert found["end_user"] == '\'=HYPERLINK("http://x")'
+
+
+def test_the_export_says_what_each_request_cost(desk: Desk, client: TestClient) -> None:
+    with desk.db.write() as session:
+        desk.service.set_pool_price(session, admin(), "local", PoolPriceDraft("USD", 3_600_000_000))
+    desk.usage.add(
+        [record("long", NOON + 3550, 100), remote("far", NOON + 5, 1_500_000_000), remote("new", NOON + 6, None)]
+    )
+    desk.usage.add([record("open", NOON + 2 * HOUR, 5)])
+    desk.at(NOON + 2 * HOUR + 300).books.run_once()
+    answer = client.get("/api/usage/export", params={"since": DAY, "until": DAY + 86_400})
+    costs = {row["id"]: (row["cost"], row["cost_currency"]) for row in csv.DictReader(io.StringIO(answer.text))}
+    assert costs == {
+        "usage_long": ("0.100000000", "USD"),
+        "usage_far": ("1.500000000", "USD"),
+        "usage_new": ("", ""),
+        "usage_open": ("", ""),
+    }
 
 
 @given(
