@@ -6,7 +6,7 @@ from plinth.privacy import Detector
 
 
 def detectors(chosen: str) -> list[Detector]:
-    """The detectors of a setting such as `identifiers+presidio`. Raises `MissingExtra`, so that a
+    """The detectors of a setting such as `identifiers+presidio`. Raises `PresidioMissing`, so that a
     process that should use a model and cannot does not start without it."""
     from plinth.adapters.detectors.identifiers import IdentifierDetector
 

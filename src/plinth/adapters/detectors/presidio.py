@@ -35,21 +35,29 @@ _KINDS: Mapping[str, str] = {
 }
 
 
+class PresidioMissing(MissingExtra):
+    """The detector 'presidio' needs {missing}, which is not installed where Plinth runs.
+    Run: pip install presidio-analyzer, and install a spaCy model (one of: {models})."""
+
+    code = "presidio_missing"
+
+
 class PresidioDetector:
     """Args:
         model: an installed spaCy package; None takes the first of `MODELS` that is there.
         minimum_score: findings below are dropped (Presidio reports wild guesses at 0.01).
 
-    Raises `MissingExtra` where Presidio or a model is not installed.
+    Raises `PresidioMissing` where Presidio or a model is not installed.
     """
 
     linear_time = False
     kinds = frozenset(_KINDS.values())
 
     def __init__(self, model: str | None = None, minimum_score: float = 0.4, language: str = "en") -> None:
-        chosen = model or next((name for name in MODELS if find_spec(name)), None)
+        chosen = next((name for name in ([model] if model else MODELS) if find_spec(name)), None)
         if chosen is None or not find_spec("presidio_analyzer"):
-            raise MissingExtra(extra="presidio")
+            missing = "presidio-analyzer" if chosen else "a spaCy model"
+            raise PresidioMissing(extra="presidio", missing=missing, models=", ".join([model] if model else MODELS))
         self._minimum_score, self._language = minimum_score, language
         self._analyzer = _analyzer(chosen, language)
 
