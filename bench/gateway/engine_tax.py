@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -62,7 +61,7 @@ def main() -> int:
     versions = plinth.prepare()
     with tempfile.TemporaryDirectory(prefix="plinth-tax-") as name:
         folder = Path(name)
-        load = Load(programs.load, os.sched_getaffinity(0), folder)
+        load = Load(programs.load, _everywhere().anywhere, folder)
         installation = Installation(plinth.python, Setting("", 1, _everywhere(), folder))
         running = installation.up()
         try:
@@ -127,8 +126,8 @@ def _engine(installation: Installation) -> dict[str, Any]:
 
 def _everywhere() -> machine.Cores:
     class Everywhere(machine.Cores):
-        def gateway(self, workers: int) -> set[int]:
-            return set(self.all)
+        def gateway(self, workers: int) -> machine.Place:
+            return self.anywhere
 
     return Everywhere(**asdict(machine.Cores.of_this_process()))
 

@@ -39,6 +39,7 @@ class Options:
     stall_seconds: float
     memory_requests: int
     memory_seconds: float
+    nice: int = 0
 
 
 QUICK = Options(1, 2.0, 0.5, 8, 2.0, 20_000, 15.0)
@@ -50,7 +51,7 @@ class Comparison:
 
     def __init__(self, peers: list[Peer], options: Options, programs: native.Programs, folder: Path) -> None:
         self._peers, self._options, self._folder = peers, options, folder
-        self._cores = machine.Cores.of_this_process()
+        self._cores = machine.Cores.of_this_process(options.nice)
         self._upstream = Upstream(programs.upstream, self._cores.upstream, folder / "upstream.log")
         load = Load(programs.load, self._cores.load, folder)
         self._bench = Bench(
@@ -168,6 +169,7 @@ def _write(results: dict[str, Any], folder: Path) -> None:
 def _options(arguments: argparse.Namespace) -> Options:
     chosen = asdict(QUICK if arguments.quick else FULL)
     given = {"rounds": arguments.rounds, "seconds": arguments.seconds, "memory_requests": arguments.requests}
+    given["nice"] = arguments.nice
     return Options(**{**chosen, **{name: value for name, value in given.items() if value is not None}})
 
 
@@ -178,6 +180,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--seconds", type=float, help="of one measure")
     parser.add_argument("--requests", type=int, help="of the memory measure")
+    parser.add_argument(
+        "--nice", type=int, help="of everything measured; below 0 (root) keeps others of the machine out"
+    )
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/plinth-bench"))
     parser.add_argument("--out", type=Path, default=Path(), help="folder for results.json and results.md")
     parser.add_argument("--check", action="store_true", help="exit status 1 when a target is missed or a measure fails")

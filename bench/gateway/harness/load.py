@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harness.machine import Place
 from harness.upstream import Plan
 
 _SYSTEM = (
@@ -36,8 +36,8 @@ class Target:
 
 
 class Load:
-    def __init__(self, program: Path, cores: set[int], folder: Path) -> None:
-        self._program, self._cores, self._folder = program, cores, folder
+    def __init__(self, program: Path, place: Place, folder: Path) -> None:
+        self._program, self._place, self._folder = program, place, folder
 
     def run(self, target: Target, body: dict[str, Any], **options: Any) -> dict[str, Any]:
         """One run; `options` are the program's own (see native/load.c). Raises `LoadFailed`."""
@@ -58,7 +58,8 @@ class Load:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, self._cores),
+            start_new_session=True,
+            preexec_fn=self._place.take,
         )
 
 

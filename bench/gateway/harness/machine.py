@@ -17,6 +17,24 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where and how urgently a process runs. `nice` below 0 needs root; then the process also gets
+    its share before other sessions, which the kernel otherwise serves in equal parts."""
+
+    cores: frozenset[int]
+    nice: int = 0
+
+    def take(self) -> None:
+        """For the child between fork and exec; its own children inherit it."""
+        os.sched_setaffinity(0, self.cores)
+        if self.nice:
+            os.setpriority(os.PRIO_PROCESS, 0, self.nice)
+            group = Path("/proc/self/autogroup")
+            if group.exists():
+                group.write_text(str(self.nice))
+
+
+@dataclass(frozen=True)
 class Cores:
     """Which cores run what. The gateway gets the first core, or the first two for two workers; the
     upstream and the load generator get others where there are any.
@@ -26,34 +44,40 @@ class Cores:
     """
 
     all: tuple[int, ...]
+    nice: int = 0
 
     @classmethod
-    def of_this_process(cls) -> Cores:
-        return cls(tuple(sorted(os.sched_getaffinity(0))))
+    def of_this_process(cls, nice: int = 0) -> Cores:
+        return cls(tuple(sorted(os.sched_getaffinity(0))), nice)
 
-    def gateway(self, workers: int) -> set[int]:
-        return set(self.all[:workers])
-
-    @property
-    def upstream(self) -> set[int]:
-        return {self.all[2]} if len(self.all) >= 4 else {self.all[-1]}
+    def gateway(self, workers: int) -> Place:
+        return Place(frozenset(self.all[:workers]), self.nice)
 
     @property
-    def load(self) -> set[int]:
-        return {self.all[3]} if len(self.all) >= 4 else {self.all[-1]}
+    def upstream(self) -> Place:
+        return Place(frozenset({self.all[2 if len(self.all) >= 4 else -1]}), self.nice)
+
+    @property
+    def load(self) -> Place:
+        return Place(frozenset({self.all[3 if len(self.all) >= 4 else -1]}), self.nice)
+
+    @property
+    def anywhere(self) -> Place:
+        return Place(frozenset(self.all), self.nice)
 
     def in_words(self) -> str:
-        def listed(cores: set[int]) -> str:
-            return ",".join(str(core) for core in sorted(cores))
+        def listed(place: Place) -> str:
+            return ",".join(str(core) for core in sorted(place.cores))
 
         return (
             f"gateway on core {listed(self.gateway(1))} (two workers: {listed(self.gateway(2))}), "
             f"upstream on core {listed(self.upstream)}, load generator on core {listed(self.load)}"
+            + (f"; nice {self.nice}" if self.nice else "")
         )
 
 
-def start(command: list[str], cores: set[int], log: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """A process in a group of its own, held on `cores` with all its children."""
+def start(command: list[str], place: Place, log: Path, **options: Any) -> subprocess.Popen[bytes]:
+    """A process in a session of its own, held at its place with all its children."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command,
@@ -61,7 +85,7 @@ def start(command: list[str], cores: set[int], log: Path, **options: Any) -> sub
             stdout=output,
             stderr=output,
             start_new_session=True,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
+            preexec_fn=place.take,
             **options,
         )
 

@@ -29,9 +29,9 @@ class Plan:
 
 
 class Upstream:
-    def __init__(self, program: Path, cores: set[int], log: Path) -> None:
+    def __init__(self, program: Path, place: machine.Place, log: Path) -> None:
         self.port = machine.free_port()
-        self._process: subprocess.Popen[bytes] = machine.start([str(program), str(self.port)], cores, log)
+        self._process: subprocess.Popen[bytes] = machine.start([str(program), str(self.port)], place, log)
         deadline = time.monotonic() + 5
         while True:
             try:

@@ -16,7 +16,7 @@ from harness.upstream import Plan, Upstream
 
 pytestmark = pytest.mark.skipif(not any(map(shutil.which, ("gcc", "cc", "clang"))), reason="there is no C compiler")
 
-ANYWHERE = set(machine.Cores.of_this_process().all)
+ANYWHERE = machine.Cores.of_this_process().anywhere
 
 
 @pytest.fixture(scope="module")

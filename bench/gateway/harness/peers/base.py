@@ -21,7 +21,7 @@ from harness.machine import Cores
 
 
 class NotStarted(Exception):
-    """A peer did not begin to answer; the text says where its log is."""
+    """A peer did not begin to answer; the text says what it logged last."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,12 @@ class Setting:
     @property
     def log(self) -> Path:
         return self.folder / "log.txt"
+
+    def last_words(self) -> str:
+        """The end of every log in the folder: the folder itself is temporary."""
+        logs = sorted(path for path in self.folder.rglob("*") if path.suffix in (".log", ".txt") and path.is_file())
+        ends = ((path, path.read_text(errors="replace").strip()[-700:]) for path in logs)
+        return " ".join(f"[{path.relative_to(self.folder)}: {end}]" for path, end in ends if end).replace("\n", " ")
 
 
 @dataclass
@@ -105,7 +111,7 @@ def ask(
         return json.load(answer)
 
 
-def wait_until_it_answers(running: Running, log: Path, seconds: float = 120.0) -> None:
+def wait_until_it_answers(running: Running, setting: Setting, seconds: float = 120.0) -> None:
     """One real chat request has to come back. Raises `NotStarted`."""
     target, deadline, last = running.target, time.monotonic() + seconds, "nothing listens"
     body = {"model": target.model, "messages": [{"role": "user", "content": "Hello"}]}
@@ -124,4 +130,4 @@ def wait_until_it_answers(running: Running, log: Path, seconds: float = 120.0) -
             last = str(error)
         time.sleep(0.1)
     running.stop()
-    raise NotStarted(f"no answer within {seconds:.0f} s ({last}); its log: {log}")
+    raise NotStarted(f"no answer within {seconds:.0f} s ({last}): {setting.last_words()}")

@@ -93,7 +93,7 @@ class LiteLLM(Peer):
             env=_environment(tools),
         )
         running = Running(process, Target(port, "bench", "bench-embedding", key=_KEY))
-        wait_until_it_answers(running, setting.log)
+        wait_until_it_answers(running, setting)
         return running
 
 

@@ -64,12 +64,12 @@ class Installation:
         except OSError as error:
             running.stop()
             raise NotStarted(
-                f"it could not be set up: {error} {_words(error)}; its log: {self._setting.log}"
+                f"it could not be set up: {error} {_words(error)}: {self._setting.last_words()}"
             ) from error
         running.target = Target(self.port, chat, embedding, key=self.keys["project_key"])
         missing = {"limits that are set": not limited, "a route": "/api/routes/{name}" not in known}
         running.without = tuple(duty for duty, is_missing in missing.items() if is_missing)
-        wait_until_it_answers(running, self._setting.log)
+        wait_until_it_answers(running, self._setting)
         return running
 
     def up(self) -> Running:
@@ -86,7 +86,7 @@ class Installation:
         while not self._healthy():
             if process.poll() is not None or time.monotonic() > deadline:
                 running.stop()
-                raise NotStarted(f"plinth up: not healthy within 60 s; its log: {self._setting.log}")
+                raise NotStarted(f"plinth up: not healthy within 60 s: {self._setting.last_words()}")
             time.sleep(0.1)
         return running
 

@@ -81,7 +81,7 @@ class TensorZero(Peer):
             embeddings_path="/openai/v1/embeddings",
         )
         running = Running(process, target)
-        wait_until_it_answers(running, setting.log)
+        wait_until_it_answers(running, setting)
         return running
 
     def _port(self, running: Running, setting: Setting) -> int:
@@ -91,7 +91,7 @@ class TensorZero(Peer):
             assert running.process is not None
             if running.process.poll() is not None or time.monotonic() > deadline:
                 running.stop()
-                raise NotStarted(f"it did not open a port; its log: {setting.log}")
+                raise NotStarted(f"it did not open a port: {setting.last_words()}")
             time.sleep(0.05)
         port = urlsplit(address.read_text()).port
         assert port is not None
