@@ -19,6 +19,7 @@ def serve(home: Path, overrides: tuple[str, ...], listen_fd: int | None = None, 
         worker: the number of this process among them.
     """
     from plinth.bootstrap import schema
+    from plinth.bootstrap.gateway import parts_of
     from plinth.bootstrap.platform import Platform
     from plinth.gateway.dataplane import run
     from plinth.kit.telemetry import configure_logging
@@ -30,10 +31,10 @@ def serve(home: Path, overrides: tuple[str, ...], listen_fd: int | None = None, 
         from plinth.gateway.dataplane.asgi import Gateway
 
         schema.wait(platform.db)
-        return Gateway(platform.gateway.ports(worker))
+        return Gateway(parts_of(platform).ports(worker))
 
     stop = threading.Event()
-    movers = platform.gateway.movers if platform.settings.gateway.moves_usage else []
+    movers = parts_of(platform).movers if platform.settings.gateway.moves_usage else []
     threads = [threading.Thread(target=mover.run, args=(stop, 0.25)) for mover in movers]
     for thread in threads:
         thread.start()

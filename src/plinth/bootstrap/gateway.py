@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
+from plinth.bootstrap.platform import Platform
 from plinth.kit.db import Session
 
 if TYPE_CHECKING:
-    from plinth.bootstrap.platform import Platform
     from plinth.gateway.costs import Bookkeeper, CostReports, CostService, Currencies, Spending
     from plinth.gateway.dataplane.asgi import GatewayPorts
     from plinth.gateway.limits.service import LimitService
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from plinth.gateway.webhooks import WebhookService
     from plinth.gateway.webhooks.jobs import DeliveryLoop
     from plinth.kit.journal import Mover
+
+
+@cache
+def parts_of(platform: Platform) -> GatewayParts:
+    return GatewayParts(platform)
 
 
 class GatewayParts:

@@ -15,7 +15,6 @@ from plinth.kit.db import Database
 from plinth.kit.secrets import InstanceKey
 
 if TYPE_CHECKING:
-    from plinth.bootstrap.gateway import GatewayParts
     from plinth.catalog import CatalogService
     from plinth.data import DataService
     from plinth.evaluation import (
@@ -219,11 +218,3 @@ class Platform:
         from plinth.evaluation import ParityChecker
 
         return ParityChecker(self.db, self.clock, self.registry, self.blobs, self.completer)
-
-    # the gateway has a builder of its own
-
-    @cached_property
-    def gateway(self) -> GatewayParts:
-        from plinth.bootstrap.gateway import GatewayParts
-
-        return GatewayParts(self)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from plinth.bootstrap.gateway import parts_of
 from plinth.bootstrap.platform import Platform
 from plinth.identity.guard import AuthGuard, build_guard
 
@@ -48,7 +49,7 @@ def _gateway(platform: Platform, allow: AuthGuard) -> list[APIRouter]:
     from plinth.gateway.usage.http import router as usage
     from plinth.gateway.webhooks.http import router as webhooks
 
-    db, clock, parts = platform.db, platform.clock, platform.gateway
+    db, clock, parts = platform.db, platform.clock, parts_of(platform)
     return [
         routes(db, parts.routes, allow),
         limits(db, parts.limits, allow),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from plinth.bootstrap.gateway import parts_of
 from plinth.bootstrap.platform import Platform
 from plinth.gateway.webhooks import FACTS
 from plinth.kit.events import Effect, Subscription
@@ -29,7 +30,7 @@ def workflows(platform: Platform) -> list[Workflow]:
     return [
         *tuning(platform.tuning_parts),
         *evaluation(platform.run_executor, platform.parity, prompts),
-        *responses(platform.gateway.responses_runner),
+        *responses(parts_of(platform).responses_runner),
     ]
 
 
@@ -52,7 +53,7 @@ def subscriptions(platform: Platform) -> list[Subscription]:
         ("serving.version_gone", "registry.version.deleted", platform.serving.on_version_deleted),
         ("evaluation.deployed", "serving.deployment.ready", platform.parity.on_deployment_ready),
     ]
-    facts = platform.gateway.webhooks.deliveries.on_fact
+    facts = parts_of(platform).webhooks.deliveries.on_fact
     return [
         *(Subscription(name, frozenset({kind}), effect=effect) for name, kind, effect in jobs),
         *(Subscription(name, frozenset({kind}), handler=handler) for name, kind, handler in reactions),
@@ -62,7 +63,7 @@ def subscriptions(platform: Platform) -> list[Subscription]:
 
 def chores(platform: Platform) -> list[Callable[[], object]]:
     """What the worker does about once a minute."""
-    gateway = platform.gateway
+    gateway = parts_of(platform)
     return [
         lambda: platform.data.tidy(platform.db),
         gateway.bookkeeper.run_once,
@@ -74,4 +75,4 @@ def chores(platform: Platform) -> list[Callable[[], object]]:
 
 def _raise_budget_alerts(platform: Platform) -> None:
     with platform.db.write() as session:
-        platform.gateway.limits.budgets.raise_alerts(session)
+        parts_of(platform).limits.budgets.raise_alerts(session)

@@ -44,6 +44,7 @@ class _Place:
 
 def _open(home: Path, overrides: tuple[str, ...], project: str | None) -> _Place:
     from plinth.bootstrap import schema
+    from plinth.bootstrap.gateway import parts_of
     from plinth.bootstrap.platform import Platform
     from plinth.identity import PERMISSIONS, Actor, Role
 
@@ -61,7 +62,7 @@ def _open(home: Path, overrides: tuple[str, ...], project: str | None) -> _Place
         raise click.ClickException(_text("no_project", project=project, projects=", ".join(sorted(projects)) or "-"))
     return _Place(
         platform.db,
-        platform.gateway.routes,
+        parts_of(platform).routes,
         Actor(projects[project], project, "", "system", PERMISSIONS[Role.developer]),
     )
 

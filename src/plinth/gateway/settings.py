@@ -54,7 +54,7 @@ class GatewaySettings(Section):
     """How long usage records stay in the local journal before they move to the database."""
 
     moves_usage: bool = False
-    """Move the journal to the database from here; `plinth up` leaves it to the worker. Needed on a machine without one."""
+    """Move the journal to the database from here. Needed on a machine that has no worker."""
 
     usage_held_records: int = Field(default=10_000, ge=1)
     """Usage records kept in memory while the journal cannot be written; at this number requests wait."""

@@ -15,6 +15,7 @@ from plinth.identity.model import (
     Paging,
     Project,
     Role,
+    TokenSubject,
     User,
 )
 from plinth.identity.service import IdentityService
@@ -36,6 +37,7 @@ __all__ = [
     "Paging",
     "Project",
     "Role",
+    "TokenSubject",
     "User",
     "protect_audit_log",
 ]

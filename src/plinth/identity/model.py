@@ -51,7 +51,7 @@ _SYNONYMS = {"member": Role.developer, "reader": Role.viewer}
 PROJECT_KEY_PREFIX = "sk-proj-"
 ADMIN_KEY_PREFIX = "sk-admin-"
 INTERNAL_PREFIX = "sk-int-"
-MAX_SECRET_CHARACTERS = 200
+MAX_SECRET_CHARACTERS = 256
 MAX_TOKEN_SECONDS = 7 * 86_400
 INVITE_SECONDS = 7 * 86_400
 
@@ -294,9 +294,20 @@ class AuditQuery:
     limit: int = 20
 
 
+@dataclass(frozen=True, slots=True)
+class TokenSubject:
+    """For whom an internal token speaks. `key_id` and `principal` are those of the person or service
+    whose work is done in the background, so that it counts as theirs."""
+
+    project_id: str
+    key_id: str = "internal"
+    principal: str = "internal"
+
+
 class InternalTokens:
     """Short-lived tokens by which Plinth's own jobs call Plinth's public API for a project:
-    `sk-int-<project id>.<expiry, unix seconds>.<HMAC-SHA256>`.
+    `sk-int-<subject>.<expiry, unix seconds>.<HMAC-SHA256>`, where the subject is a project's id, or
+    `<project id>~<key id>~<principal>`.
 
     Nothing is stored, so the gateway checks them without a database. They cannot be revoked:
     keep them short.
@@ -307,15 +318,16 @@ class InternalTokens:
     def __init__(self, key: InstanceKey) -> None:
         self._key = key
 
-    def issue(self, project_id: str, expires_at: float) -> str:
-        message = f"{project_id}.{int(expires_at)}"
+    def issue(self, project_id: str, expires_at: float, key_id: str = "", principal: str = "") -> str:
+        subject = f"{project_id}~{key_id}~{principal}" if key_id and principal else project_id
+        message = f"{subject}.{int(expires_at)}"
         return f"{INTERNAL_PREFIX}{message}.{self._key.sign(message, self.PURPOSE)}"
 
-    def verify(self, token: str, now: float) -> str:
-        """The project that the token speaks for, which may have been archived since.
+    def verify(self, token: str, now: float) -> TokenSubject:
+        """The subject that the token speaks for; its project may have been archived since.
         Raises `Unauthenticated`."""
         message, _, signature = token.removeprefix(INTERNAL_PREFIX).rpartition(".")
-        project_id, _, expiry = message.rpartition(".")
+        subject, _, expiry = message.rpartition(".")
         genuine = (
             token.startswith(INTERNAL_PREFIX)
             and plausible(token)
@@ -323,7 +335,7 @@ class InternalTokens:
         )
         if not genuine or int(expiry) <= now:
             raise Unauthenticated
-        return project_id
+        return TokenSubject(*subject.split("~"))
 
     def actor(self, token: str, now: float, active_projects: Mapping[str, str]) -> Actor:
         """The caller behind a token: a developer of its project. Raises `Unauthenticated`.
@@ -331,10 +343,12 @@ class InternalTokens:
         Args: `active_projects` maps the id of every project that is not archived to its
             organization's id; `now` is unix seconds.
         """
-        project_id = self.verify(token, now)
-        if project_id not in active_projects:
+        subject = self.verify(token, now)
+        organization_id = active_projects.get(subject.project_id)
+        if organization_id is None:
             raise Unauthenticated
-        return Actor(active_projects[project_id], project_id, "internal", "internal", PERMISSIONS[Role.developer])
+        permissions = PERMISSIONS[Role.developer]
+        return Actor(organization_id, subject.project_id, subject.key_id, subject.principal, permissions)
 
 
 def plausible(secret: str) -> bool:

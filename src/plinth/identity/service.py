@@ -66,12 +66,16 @@ class IdentityService:
                 return Actor(key.organization_id, key.project_id, key.id, key.principal, key.permissions)
         raise Unauthenticated
 
-    def internal_token(self, project_id: str, ttl_seconds: float) -> str:
+    def internal_token(self, project_id: str, ttl_seconds: float, key_id: str = "", principal: str = "") -> str:
         """A token for our own calls on behalf of a project, with a developer's permissions.
+
+        Args:
+            key_id, principal: whose work it is, for limits and usage; the platform's own without.
+
         Raises `ValueError` unless 0 < ttl_seconds <= 7 days."""
         if not 0 < ttl_seconds <= MAX_TOKEN_SECONDS:
             raise ValueError(f"ttl_seconds must be between 0 and {MAX_TOKEN_SECONDS}")
-        return self.tokens.issue(project_id, self.clock.unix() + ttl_seconds)
+        return self.tokens.issue(project_id, self.clock.unix() + ttl_seconds, key_id, principal)
 
     def key_snapshot(self, session: Session) -> list[KeyEntry]:
         """Every secret that works now. Read it again after `identity.key.changed` and

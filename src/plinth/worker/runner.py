@@ -11,6 +11,7 @@ import threading
 from typing import IO, Any
 
 from plinth.bootstrap import schema, wiring
+from plinth.bootstrap.gateway import parts_of
 from plinth.bootstrap.platform import Platform
 from plinth.kit.events import Dispatcher
 
@@ -42,9 +43,9 @@ class Runner:
             threading.Thread(target=self._do_chores, name="chores"),
             *(
                 threading.Thread(target=mover.run, args=(self._stop, JOURNAL_SECONDS), name="journal")
-                for mover in platform.gateway.movers
+                for mover in parts_of(platform).movers
             ),
-            threading.Thread(target=platform.gateway.webhook_loop.run, args=(self._stop,), name="webhooks"),
+            threading.Thread(target=parts_of(platform).webhook_loop.run, args=(self._stop,), name="webhooks"),
         ]
         for thread in threads:
             thread.start()

@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from plinth.gateway.dataplane.listener import protocol
 from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
 from plinth.gateway.limits import InMemoryCounters, Limiter
 from plinth.gateway.settings import GatewaySettings
-from plinth.identity import PERMISSIONS, KeyEntry, Role
+from plinth.identity import PERMISSIONS, Actor, KeyEntry, Role
 from plinth.kit.clock import SystemClock
 from plinth.kit.errors import Unauthenticated
 
@@ -29,10 +29,10 @@ VIEWER_KEY = "sk-proj-of-a-viewer"
 
 
 class Tokens:
-    def verify(self, token: str, now: float) -> str:
+    def actor(self, token: str, now: float, active_projects: Mapping[str, str]) -> Actor:
         if token != "sk-int-good":
             raise Unauthenticated
-        return "proj_a"
+        return Actor(active_projects["proj_a"], "proj_a", "internal", "internal", PERMISSIONS[Role.developer])
 
 
 def key_entry(secret: str, role: Role = Role.developer, expires_at: float | None = None) -> KeyEntry:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plinth.identity import PERMISSIONS, InternalTokens, Role
+from plinth.identity import PERMISSIONS, InternalTokens, Role, TokenSubject
 from plinth.identity.model import MAX_TOKEN_SECONDS
 from plinth.kit.errors import Unauthenticated
 from plinth.kit.ids import new_id
@@ -23,12 +23,21 @@ expiries = st.integers(1, 10**11)
 def test_a_token_speaks_for_its_project_until_it_expires(project: str, expiry: int, early: float) -> None:
     token = TOKENS.issue(project, expiry)
     assert token.startswith(f"sk-int-{project}.{expiry}.")
-    assert TOKENS.verify(token, expiry - 1) == project
+    assert TOKENS.verify(token, expiry - 1) == TokenSubject(project)
     if expiry - early < expiry:
-        assert TOKENS.verify(token, expiry - early) == project
+        assert TOKENS.verify(token, expiry - early).project_id == project
     for late in (expiry, expiry + early):
         with pytest.raises(Unauthenticated):
             TOKENS.verify(token, late)
+
+
+@given(projects, expiries)
+def test_work_in_the_background_counts_as_its_owners(project: str, expiry: int) -> None:
+    key, principal = new_id("key_"), new_id("service_account:svc_")
+    token = TOKENS.issue(project, expiry, key, principal)
+    assert TOKENS.verify(token, 0) == TokenSubject(project, key, principal)
+    actor = TOKENS.actor(token, 0, {project: "org_a"})
+    assert (actor.key_id, actor.principal, actor.permissions) == (key, principal, PERMISSIONS[Role.developer])
 
 
 @given(st.data())

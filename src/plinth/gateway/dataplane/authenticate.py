@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from plinth.gateway.dataplane.ports import Tokens
 from plinth.gateway.dataplane.snapshot import Snapshot
-from plinth.identity import INTERNAL_PREFIX, PERMISSIONS, Actor, Role
+from plinth.identity import INTERNAL_PREFIX, Actor
 from plinth.kit.errors import Forbidden, Unauthenticated
 
 _MAX_SECRET_BYTES = 4096
@@ -42,8 +42,4 @@ def require(actor: Actor, permission: str) -> None:
 
 
 def _internal(snapshot: Snapshot, token: str, tokens: Tokens, now: float) -> Actor:
-    project_id = tokens.verify(token, now)
-    organization_id = snapshot.projects.get(project_id)
-    if organization_id is None:
-        raise Unauthenticated
-    return Actor(organization_id, project_id, "internal", "internal", PERMISSIONS[Role.developer])
+    return tokens.actor(token, now, snapshot.projects)

@@ -15,7 +15,7 @@ from plinth.gateway.costs import PriceTable
 from plinth.gateway.limits import LimitTable
 from plinth.gateway.model import UsageRecord
 from plinth.gateway.routes import RoutePlan
-from plinth.identity import KeyEntry
+from plinth.identity import Actor, KeyEntry
 
 
 class PublicModel(Protocol):
@@ -106,8 +106,8 @@ class UsageStore(Protocol):
 class Tokens(Protocol):
     """Identity's internal tokens `sk-int-…`."""
 
-    def verify(self, token: str, now: float) -> str:
-        """The project that the token speaks for. Raises `Unauthenticated`."""
+    def actor(self, token: str, now: float, active_projects: Mapping[str, str]) -> Actor:
+        """The caller behind a token. Raises `Unauthenticated`, also for projects that are not active."""
         ...
 
 
