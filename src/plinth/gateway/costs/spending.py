@@ -11,6 +11,7 @@ intervals.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 
 from plinth.gateway.costs import store
@@ -42,10 +43,11 @@ _Row = tuple[str, str, str, str, int]
 
 class Spending:
     """Amounts are nanos of `currencies.base`. Idle time is nobody's request: it uses no budget.
-    Not thread-safe; make one per thread that asks."""
+    Threads that ask at once wait for each other, so that one computes and the rest find it."""
 
     def __init__(self, clock: Clock, currencies: Currencies) -> None:
         self._clock, self._currencies = clock, currencies
+        self._lock = threading.Lock()
         self._finished: dict[int, tuple[_Signature, dict[Payer, int]]] = {}
         self._provisional: dict[int, tuple[float, tuple[int, int], dict[Payer, int]]] = {}
 
@@ -56,10 +58,11 @@ class Spending:
         Raises `ExchangeRateMissing`.
         """
         since, running = hour_of(period_start), hour_of(self._clock.unix())
-        total = dict(self._of_finished_hours(session, since, running))
-        self._add(total, remote_by_payer(session, max(since, running), running + 3600))
-        for payer, nanos in self._of_open_hours(session, since).items():
-            total[payer] = total.get(payer, 0) + nanos
+        with self._lock:
+            total = dict(self._of_finished_hours(session, since, running))
+            self._add(total, remote_by_payer(session, max(since, running), running + HOUR_SECONDS))
+            for payer, nanos in self._of_open_hours(session, since).items():
+                total[payer] = total.get(payer, 0) + nanos
         return total
 
     def _of_finished_hours(self, session: Session, since: int, running: int) -> dict[Payer, int]:
