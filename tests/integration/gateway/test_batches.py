@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -25,7 +26,7 @@ from fastapi import FastAPI
 from plinth.adapters.blobs.folder import FolderBlobs
 from plinth.adapters.callers.http import HttpCaller, Wait
 from plinth.data.http import router as files_router
-from plinth.gateway.batches import BROKEN, UNREACHED, CallFailed, ModelCall, Reply
+from plinth.gateway.batches import BROKEN, UNREACHED, CallFailed, ModelCall, Reply, ScriptedCaller
 from plinth.gateway.batches.http import router
 from plinth.kit import http
 from plinth.kit.clock import SystemClock
@@ -131,6 +132,29 @@ async def test_a_refusal_is_a_reply_with_its_pause(gateway: FakeGateway) -> None
     assert await ask(gateway.url) == Reply(502, None, "batch_req_1", None)
 
 
+@pytest.mark.parametrize("kind", ["http", "twin"])
+async def test_the_caller_and_its_twin_answer_refuse_and_let_go_alike(kind: str, gateway: FakeGateway) -> None:
+    async def script(request: ModelCall) -> Reply:
+        text = request.body["messages"][-1]["content"]
+        if text == "39":
+            await asyncio.sleep(60)
+        if text == "refused":
+            return Reply(400, {"error": {"code": "x"}}, "batch_req_1")
+        return Reply(200, json.loads(gateway.answer(text)), f"req-{text}")
+
+    made = ScriptedCaller(script) if kind == "twin" else HttpCaller(gateway.url, lambda request: "t")
+    async with made as caller:
+        good = await caller.call(call("hi"))
+        assert (good.status, good.request_id, good.body) == (200, "req-hi", json.loads(gateway.answer("hi")))
+        gateway.trouble = [(400, {}, b'{"error": {"code": "x"}}')]
+        assert await caller.call(call("refused")) == Reply(400, {"error": {"code": "x"}}, "batch_req_1")
+        task = asyncio.create_task(caller.call(call("39")))
+        await asyncio.sleep(0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
 async def test_failures_say_whether_a_model_may_have_seen_the_request(gateway: FakeGateway) -> None:
     with pytest.raises(CallFailed) as away:
         await ask("http://127.0.0.1:9")
@@ -159,7 +183,7 @@ async def test_an_endless_answer_is_cut_off(gateway: FakeGateway, monkeypatch: p
 @pytest.fixture
 def site(db: Database, tmp_path: Path, gateway: FakeGateway) -> Site:
     made = Site(db, tmp_path, SystemClock(), FolderBlobs(tmp_path / "store"), concurrency=4)
-    made.runner = type(made.runner)(made.parts(lambda: HttpCaller(gateway.url, lambda request: "t")))
+    made.use(lambda: HttpCaller(gateway.url, lambda request: "t"))
     return made
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
@@ -41,14 +42,18 @@ def workflows(checker: InputChecker, runner: BatchRunner, clock: Clock) -> list[
     def run(context: JobContext, payload: Any) -> None:
         batch_id = str(payload["batch_id"])
         try:
-            ending = context.step("work", lambda: patiently(clock, lambda: runner.work(batch_id)))
-            if ending is not None:
-                context.step("finish", lambda: patiently(clock, lambda: runner.finish(batch_id, Ending(ending))))
+            while (ending := context.step("work", lambda: patiently(clock, lambda: runner.work(batch_id)))) is not None:
+                if context.step("finish", partial(_finish, clock, runner, batch_id, Ending(ending))):
+                    break
         except Exception:  # as above: the batch must end, and the log must say why
             context.step("give up", lambda: runner.give_up(batch_id))
             raise
 
     return [Workflow(CHECK, CHECK_QUEUE, check), Workflow(RUN, RUN_QUEUE, run)]
+
+
+def _finish(clock: Clock, runner: BatchRunner, batch_id: str, ending: Ending) -> bool:
+    return patiently(clock, lambda: runner.finish(batch_id, ending))
 
 
 def patiently(clock: Clock, work: Callable[[], T]) -> T:

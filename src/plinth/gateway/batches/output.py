@@ -18,7 +18,6 @@ from plinth.kit.blobs import BlobRef, Blobs, BlobWriter, writing
 _LEFT = {
     Ending.cancelled: ("batch_cancelled", "The batch was cancelled before this request was answered."),
     Ending.expired: ("batch_expired", "The completion window closed before this request was answered."),
-    Ending.done: ("request_lost", "This request was not answered. Send it again."),
 }
 
 
@@ -38,7 +37,7 @@ def write(spool: Spool, lines: Iterable[Line | LineProblem], ending: Ending, blo
             if isinstance(line, LineProblem):  # the check refused such files, so the file is another one now
                 raise TypeError(f"line {line.line} of the input is no request any more: {line.code}")
             record = spool.get(line.number)
-            if record is None:
+            if record is None:  # never when `ending` is done: the caller has seen that all are there
                 bad.write(left_over(line, *_LEFT[ending]))
             else:
                 (good if record.good else bad).write(record.content)

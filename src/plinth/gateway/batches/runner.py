@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 FULL_DISK_SECONDS = 5.0
 KEPT_SECONDS = 7 * 86_400.0
-_RUNNING = (BatchStatus.in_progress, BatchStatus.cancelling)
+_RUNNING = (BatchStatus.in_progress, BatchStatus.finalizing, BatchStatus.cancelling)
 _ENDS = {
     Ending.done: (BatchStatus.completed, "completed_at"),
     Ending.cancelled: (BatchStatus.cancelled, "cancelled_at"),
@@ -63,7 +63,7 @@ class BatchRunner:
             store.start(session, batch_id, self._clock.unix())
             batch = store.batch_by_id(session, batch_id)
         if batch is None or batch.status not in _RUNNING:
-            return Ending.done if batch and batch.status is BatchStatus.finalizing else None
+            return None
         if batch.status is BatchStatus.cancelling:
             return Ending.cancelled
         if self._clock.unix() >= batch.expires_at:
@@ -71,8 +71,9 @@ class BatchRunner:
         with self._spool(batch) as spool, self._input(batch) as stream:
             return asyncio.run(_Run(self._parts, batch, spool).run(stream))
 
-    def finish(self, batch_id: str, ending: Ending) -> None:
-        """Write the output and error file in the order of the input, and end the batch."""
+    def finish(self, batch_id: str, ending: Ending) -> bool:
+        """Write the output and error file in the order of the input, and end the batch. False when the disk
+        with the answers was lost since: there is work to do again."""
         with self._db.write() as session:
             if ending is Ending.done:
                 now = self._clock.unix()
@@ -80,15 +81,19 @@ class BatchRunner:
             batch = store.batch_by_id(session, batch_id)
         if batch is None or batch.is_final:
             self._forget(batch_id)
-            return
+            return True
         if batch.status is BatchStatus.cancelling:  # it was cancelled while the last answers came in
             ending = Ending.cancelled
         with self._spool(batch) as spool, self._input(batch) as stream:
+            if ending is Ending.done and spool.completed + spool.failed < batch.counts.total:
+                log.error("answers of a batch were lost with a disk; asking again", extra={"batch_id": batch_id})
+                return False
             checked = lines.read(stream, batch.endpoint, self._parts.settings.max_line_bytes)
             made = output.write(spool, checked, ending, self._parts.blobs)
             counts = _counts(batch, spool)
         self._end(batch, ending, counts, made)
         self._forget(batch_id)
+        return True
 
     def give_up(self, batch_id: str) -> None:
         """The run broke off inside Plinth: the batch fails, and its answers stay on the worker's disk."""
@@ -96,8 +101,7 @@ class BatchRunner:
         values = {"failed_at": self._clock.unix(), "problems": store.problems_as_rows([problem])}
         with self._db.write() as session:
             batch = store.batch_by_id(session, batch_id)
-            origins = (*_RUNNING, BatchStatus.finalizing)
-            if batch and store.move(session, batch_id, origins, BatchStatus.failed, **values):
+            if batch and store.move(session, batch_id, _RUNNING, BatchStatus.failed, **values):
                 events.emit(session, self._clock, "gateway.batch.failed", {"batch_id": batch_id}, batch.project_id)
 
     def tidy(self) -> int:
@@ -123,7 +127,7 @@ class BatchRunner:
                 if blob is not None:
                     new = NewOutput(batch.project_id, f"{batch.id}_{kind}.jsonl", blob, batch.output_seconds)
                     values[name] = self._parts.keep(session, new)
-            if not store.move(session, batch.id, (*_RUNNING, BatchStatus.finalizing), status, **values):
+            if not store.move(session, batch.id, _RUNNING, status, **values):
                 raise RuntimeError(f"{batch.id} was ended by somebody else")
             store.set_counts(session, batch.id, counts)
             events.emit(session, self._clock, f"gateway.batch.{status}", {"batch_id": batch.id}, batch.project_id)
@@ -187,7 +191,7 @@ class _Run:
             status = await self._look()
             if status is BatchStatus.cancelling:
                 return Ending.cancelled
-            if status is not None and status is not BatchStatus.in_progress:
+            if status is not None and status not in _RUNNING:
                 return None
             if self._parts.clock.unix() >= self._batch.expires_at:
                 return Ending.expired

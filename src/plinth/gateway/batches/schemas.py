@@ -11,7 +11,8 @@ from plinth.kit.http import Wire
 
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL has no text with NUL characters
 Metadata = Annotated[
-    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+    dict[Annotated[str, Field(max_length=64, pattern=NO_NUL)], Annotated[str, Field(max_length=512, pattern=NO_NUL)]],
+    Field(max_length=16),
 ]
 
 

@@ -22,12 +22,14 @@ from plinth.gateway.batches import (
     Reply,
     ScriptedCaller,
 )
+from plinth.gateway.batches.jobs import CHECK, CHECK_QUEUE, RUN, RUN_QUEUE, workflows
 from plinth.gateway.batches.model import BatchDraft
 from plinth.gateway.batches.settings import BatchSettings
 from plinth.identity import Actor
 from plinth.kit.blobs import Blobs, InMemoryBlobs, get_bytes, put_bytes
 from plinth.kit.clock import Clock, FixedClock
 from plinth.kit.db import Database, Session
+from plinth.kit.jobs import InMemoryJobs, JobStatus
 from support import Caller
 
 CHAT = "/v1/chat/completions"
@@ -65,7 +67,12 @@ class Site:
         self.checker = InputChecker(db, self.clock, self.blobs, self.settings)
         self.script: Callable[[ModelCall], Any] = echo
         self.caller = ScriptedCaller(lambda call: self.script(call))
-        self.runner = BatchRunner(self.parts(lambda: self.caller))
+        self.use(lambda: self.caller)
+
+    def use(self, callers: Any) -> None:
+        self.runner = BatchRunner(self.parts(callers))
+        self.jobs = InMemoryJobs()
+        self.jobs.start(workflows(self.checker, self.runner, self.clock), {CHECK_QUEUE: 1, RUN_QUEUE: 1})
 
     def parts(self, callers: Any) -> BatchParts:
         return BatchParts(self.db, self.clock, self.blobs, callers, self.keep, self.folder, self.settings)
@@ -99,10 +106,9 @@ class Site:
 
     def run(self, batch: Batch) -> Batch:
         """Check and run it, as the worker does."""
-        self.checker.check(batch.id)
-        ending = self.runner.work(batch.id)
-        if ending is not None:
-            self.runner.finish(batch.id, ending)
+        for name in (CHECK, RUN):
+            self.jobs.enqueue(name, f"{name}:{batch.id}", {"batch_id": batch.id})
+            assert self.jobs.status(f"{name}:{batch.id}") is JobStatus.succeeded
         return self.get(batch)
 
     def lines(self, file_id: str | None) -> list[dict[str, Any]]:

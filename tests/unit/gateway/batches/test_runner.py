@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from plinth.gateway.batches import BROKEN, UNREACHED, CallFailed, ModelCall, Reply
 from plinth.gateway.batches.model import Ending
@@ -15,6 +16,7 @@ from plinth.gateway.batches.spool import Record, Spool
 from plinth.kit.clock import FixedClock
 from plinth.kit.db import Database
 from plinth.kit.errors import NotFound
+from plinth.kit.jobs import JobStatus
 from support import actor
 from unit.gateway.batches.site import Site, echo, jsonl, request_line
 
@@ -268,9 +270,8 @@ def test_a_mistake_of_ours_fails_the_batch_instead_of_leaving_it_running(site: S
     site.script = broken
     batch = site.create(jsonl(request_line(1)))
     site.checker.check(batch.id)
-    with pytest.raises(ZeroDivisionError):
-        site.runner.work(batch.id)
-    site.runner.give_up(batch.id)
+    site.jobs.enqueue("gateway.batch.run", batch.id, {"batch_id": batch.id})
+    assert site.jobs.status(batch.id) is JobStatus.failed
     failed = site.get(batch)
     assert (failed.status, failed.problems[0].code) == ("failed", "internal_error")
     assert (site.folder / batch.id).exists()
@@ -294,15 +295,32 @@ def test_a_full_disk_delays_an_answer_and_does_not_lose_it(site: Site, monkeypat
     assert (done.status, done.counts.completed, len(site.caller.asked)) == ("completed", 1, 1)
 
 
-def test_losing_the_folder_costs_answers_never_the_result(site: Site) -> None:
-    batch = site.create(jsonl(request_line(1), request_line(2)))
-    site.checker.check(batch.id)
-    site.runner.work(batch.id)
-    shutil.rmtree(site.folder / batch.id)
-    ending = site.runner.work(batch.id)
-    assert ending is not None
-    site.runner.finish(batch.id, ending)
-    assert len(site.lines(site.get(batch).output_file_id)) == 2
+def test_losing_the_disk_costs_answers_never_the_result(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, lost = site.runner.finish, []
+
+    def finish(batch_id: str, ending: Ending) -> bool:
+        if not lost:
+            lost.append(shutil.rmtree(site.folder / batch_id))
+        return original(batch_id, ending)
+
+    monkeypatch.setattr(site.runner, "finish", finish)
+    done = site.run(site.create(jsonl(request_line(1), request_line(2))))
+    assert (done.status, done.counts.completed) == ("completed", 2)
+    assert [line["custom_id"] for line in site.lines(done.output_file_id)] == ["c-1", "c-2"]
+    assert len(site.caller.asked) == 4
+
+
+def test_a_database_that_is_away_for_a_moment_costs_nothing(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    original, failures = site.runner.finish, [OperationalError("UPDATE", {}, Exception("gone"))] * 3
+
+    def finish(batch_id: str, ending: Ending) -> bool:
+        if failures:
+            raise failures.pop()
+        return original(batch_id, ending)
+
+    monkeypatch.setattr(site.runner, "finish", finish)
+    assert site.run(site.create(jsonl(request_line(1)))).status == "completed"
+    assert len(site.caller.asked) == 1
 
 
 def test_another_projects_batch_does_not_exist(site: Site) -> None:
