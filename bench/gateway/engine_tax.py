@@ -24,7 +24,7 @@ from typing import Any
 from harness import machine, native
 from harness.load import Load, Target
 from harness.peers import Plinth
-from harness.peers.base import Setting
+from harness.peers.base import NotStarted, Setting
 from harness.peers.plinth import Installation
 
 MODEL = "smollm2-135m-instruct"
@@ -62,8 +62,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="plinth-tax-") as name:
         folder = Path(name)
         load = Load(programs.load, _everywhere().anywhere, folder)
-        installation = Installation(plinth.python, Setting("", 1, _everywhere(), folder))
-        running = installation.up()
+        setting = Setting("", 1, _everywhere(), folder)
+        installation = Installation(plinth.python, setting)
+        try:
+            running = installation.up()
+        except NotStarted as error:
+            sys.exit(f"{error}\n{setting.last_words()}")
         try:
             installation.allow_much(installation.call("/openapi.json")["paths"])
             installation.deploy(MODEL, slots=STREAMS, context_tokens=_CONTEXT_TOKENS)

@@ -21,7 +21,7 @@ from harness import machine, measures, native, stacks
 from harness.load import Load
 from harness.measures import Bench
 from harness.peers import Plinth, Running
-from harness.peers.base import Setting
+from harness.peers.base import NotStarted, Setting
 from harness.upstream import Upstream
 from harness.venvs import Venv
 
@@ -48,7 +48,7 @@ def main() -> int:
         upstream = Upstream(programs.upstream, cores.upstream, folder / "upstream.log")
         bench = Bench(Load(programs.load, cores.load, folder), upstream, arguments.seconds, 2.0, 0, 0.0)
         try:
-            running = plinth.start(Setting(upstream.url, 1, cores, folder))
+            running = _started(plinth, Setting(upstream.url, 1, cores, folder))
             try:
                 numbers, samples = _sampled(bench, running, sampler, arguments)
             finally:
@@ -60,6 +60,13 @@ def main() -> int:
     if arguments.out:
         arguments.out.write_text("".join(f"{stack} {count}\n" for stack, count in samples.items()))
     return int("failed" in numbers)
+
+
+def _started(plinth: Plinth, setting: Setting) -> Running:
+    try:
+        return plinth.start(setting)
+    except NotStarted as error:
+        sys.exit(f"{error}\n{setting.last_words()}")
 
 
 def _sampled(

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -49,8 +50,8 @@ FULL = Options(5, 10.0, 2.0, 40, 10.0, 1_000_000, 600.0)
 class Comparison:
     """One comparison: the instruments, the peers, what was found so far."""
 
-    def __init__(self, peers: list[Peer], options: Options, programs: native.Programs, folder: Path) -> None:
-        self._peers, self._options, self._folder = peers, options, folder
+    def __init__(self, peers: list[Peer], options: Options, programs: native.Programs, folder: Path, out: Path) -> None:
+        self._peers, self._options, self._folder, self._out = peers, options, folder, out
         self._cores = machine.Cores.of_this_process(options.nice)
         self._upstream = Upstream(programs.upstream, self._cores.upstream, folder / "upstream.log")
         load = Load(programs.load, self._cores.load, folder)
@@ -90,7 +91,7 @@ class Comparison:
             try:
                 running = self._start(peer, 1)
             except NotStarted as error:
-                self.results["memory"][peer.name] = {"failed": str(error)}
+                self.results["memory"][peer.name] = {"failed": f"{error}; {self._kept_logs()}"}
                 continue
             try:
                 _say(f"{peer.name}: memory over {requests:,} requests")
@@ -110,8 +111,8 @@ class Comparison:
         try:
             running = self._start(peer, workers)
         except NotStarted as error:
-            entry["failed"] = str(error)
-            _say(f"{peer.name}, {workers} worker(s): {error}")
+            entry["failed"] = f"{error}; {self._kept_logs()}"
+            _say(f"{peer.name}, {workers} worker(s): {entry['failed']}")
             return
         entry["without"] = running.without
         entry["start_seconds"] = round(time.monotonic() - began, 2)
@@ -121,6 +122,7 @@ class Comparison:
             running.stop()
 
     def _measure(self, peer: Peer, running: Running, workers: int, entry: dict[str, Any]) -> None:
+        measures.warm_up(self._bench, running)
         names = tuple(measures.ONE_WORKER) if workers == 1 else _TWO_WORKER_MEASURES
         for name in _DIRECT_MEASURES if isinstance(peer, Direct) else names:
             _say(f"round {entry['round'] + 1}: {peer.name}, {workers} worker(s), {name}")
@@ -133,7 +135,17 @@ class Comparison:
         self._starts += 1
         folder = self._folder / f"{self._starts:03d}-{peer.name}"
         folder.mkdir()
-        return peer.start(Setting(self._upstream.url, workers, self._cores, folder))
+        self._setting = Setting(self._upstream.url, workers, self._cores, folder)
+        return peer.start(self._setting)
+
+    def _kept_logs(self) -> str:
+        """Keeps the logs of the peer that did not start: its folder is temporary."""
+        kept = self._out / "logs" / self._setting.folder.name
+        for path in self._setting.logs():
+            target = kept / path.relative_to(self._setting.folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
+        return f"its logs are in {kept}"
 
 
 def main() -> int:
@@ -145,7 +157,7 @@ def main() -> int:
     programs = native.programs(cache)
     with tempfile.TemporaryDirectory(prefix="plinth-bench-") as folder:
         peers = [PEERS[name](cache) for name in arguments.peers]
-        comparison = Comparison(peers, options, programs, Path(folder))
+        comparison = Comparison(peers, options, programs, Path(folder), arguments.out)
         try:
             comparison.prepare()
             for number in range(options.rounds):

@@ -40,6 +40,13 @@ class Bench:
     stall_seconds: float
 
 
+def warm_up(bench: Bench, peer: Running) -> None:
+    """What happens only once (late imports, caches, connections) happens before anything is measured."""
+    for stream in (False, True):
+        body = chat_body(peer.target.model, _PLAIN, stream)
+        bench.load.run(peer.target, body, connections=CONNECTIONS, seconds=max(2.0, bench.warmup_seconds))
+
+
 def saturation(bench: Bench, peer: Running) -> Numbers:
     """As many requests as 32 clients get through."""
     body = chat_body(peer.target.model, _PLAIN, stream=False)

@@ -21,7 +21,7 @@ from harness.machine import Cores
 
 
 class NotStarted(Exception):
-    """A peer did not begin to answer; the text says what it logged last."""
+    """A peer did not begin to answer; its logs say why."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,12 @@ class Setting:
     def log(self) -> Path:
         return self.folder / "log.txt"
 
+    def logs(self) -> list[Path]:
+        """Every log in the folder; Plinth's processes keep theirs in its home."""
+        return sorted(path for path in self.folder.rglob("*") if path.suffix in (".log", ".txt") and path.is_file())
+
     def last_words(self) -> str:
-        """The end of every log in the folder: the folder itself is temporary."""
-        logs = sorted(path for path in self.folder.rglob("*") if path.suffix in (".log", ".txt") and path.is_file())
-        ends = ((path, path.read_text(errors="replace").strip()[-700:]) for path in logs)
-        return " ".join(f"[{path.relative_to(self.folder)}: {end}]" for path, end in ends if end).replace("\n", " ")
+        return "\n".join(f"--- {path.name}\n{path.read_text(errors='replace')[-1500:]}" for path in self.logs())
 
 
 @dataclass
@@ -130,4 +131,4 @@ def wait_until_it_answers(running: Running, setting: Setting, seconds: float = 1
             last = str(error)
         time.sleep(0.1)
     running.stop()
-    raise NotStarted(f"no answer within {seconds:.0f} s ({last}): {setting.last_words()}")
+    raise NotStarted(f"no answer within {seconds:.0f} s ({last})")

@@ -63,9 +63,7 @@ class Installation:
             embedding = self._model("bench-embedding", "embed", known)
         except OSError as error:
             running.stop()
-            raise NotStarted(
-                f"it could not be set up: {error} {_words(error)}: {self._setting.last_words()}"
-            ) from error
+            raise NotStarted(f"it could not be set up: {error} {_words(error)}") from error
         running.target = Target(self.port, chat, embedding, key=self.keys["project_key"])
         missing = {"limits that are set": not limited, "a route": "/api/routes/{name}" not in known}
         running.without = tuple(duty for duty, is_missing in missing.items() if is_missing)
@@ -86,7 +84,7 @@ class Installation:
         while not self._healthy():
             if process.poll() is not None or time.monotonic() > deadline:
                 running.stop()
-                raise NotStarted(f"plinth up: not healthy within 60 s: {self._setting.last_words()}")
+                raise NotStarted("plinth up: not healthy within 60 s")
             time.sleep(0.1)
         return running
 
