@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,18 @@ from plinth.bootstrap.platform import Platform
 from plinth.kit.db import Session
 
 if TYPE_CHECKING:
+    from plinth.gateway.batches import BatchRunner, BatchService, Caller, InputChecker, NewOutput
+    from plinth.gateway.completions import StoredCompletions
     from plinth.gateway.costs import Bookkeeper, CostReports, CostService, Currencies, Spending
     from plinth.gateway.dataplane.asgi import GatewayPorts
     from plinth.gateway.limits.service import LimitService
+    from plinth.gateway.moderations import ModerationService
     from plinth.gateway.responses import BackgroundRunner, ChatStream, ResponsesService
     from plinth.gateway.routes import RouteService
     from plinth.gateway.webhooks import WebhookService
     from plinth.gateway.webhooks.jobs import DeliveryLoop
     from plinth.kit.journal import Mover
+    from plinth.privacy import PrivacyGuard, PrivacyService
 
 
 @cache
@@ -36,7 +41,32 @@ class GatewayParts:
         from plinth.gateway.routes import RouteService, known_by
 
         platform = self._platform
-        return RouteService(platform.clock, known_by(platform.registry.resolve), platform.identity.audit)
+        return RouteService(
+            platform.clock, known_by(platform.registry.resolve), platform.identity.audit, self._has_policy
+        )
+
+    def _has_policy(self, session: Session, project_id: str, name: str) -> bool:
+        return any(stored.policy.name == name for stored in self.privacy.policies(session, project_id))
+
+    # what may leave the machine
+
+    @cached_property
+    def guard(self) -> PrivacyGuard:
+        from plinth.adapters.detectors import detectors
+        from plinth.privacy import PrivacyGuard
+
+        chosen = self._platform.settings.privacy
+        return PrivacyGuard(detectors(chosen.detector), chosen, self._platform.clock)
+
+    @cached_property
+    def privacy(self) -> PrivacyService:
+        from plinth.privacy import PrivacyService
+
+        platform = self._platform
+        return PrivacyService(platform.clock, self.guard, platform.identity.audit, self._policy_user)
+
+    def _policy_user(self, session: Session, project_id: str, name: str) -> str | None:
+        return self.routes.policy_user(session, project_id, name)
 
     # money
 
@@ -141,6 +171,72 @@ class GatewayParts:
             platform.db, platform.clock, self.responses, self.chat_stream, platform.settings.responses
         )
 
+    # batches, stored completions, moderations
+
+    @cached_property
+    def batches(self) -> BatchService:
+        from plinth.gateway.batches import BatchService
+
+        platform = self._platform
+        return BatchService(platform.clock, platform.data, platform.identity.audit, platform.settings.batches)
+
+    @cached_property
+    def batch_checker(self) -> InputChecker:
+        from plinth.gateway.batches import InputChecker
+
+        platform = self._platform
+        return InputChecker(platform.db, platform.clock, platform.blobs, platform.settings.batches)
+
+    @cached_property
+    def batch_runner(self) -> BatchRunner:
+        from plinth.gateway.batches import BatchParts, BatchRunner
+
+        platform = self._platform
+        return BatchRunner(
+            BatchParts(
+                platform.db,
+                platform.clock,
+                platform.blobs,
+                self._caller,
+                self._keep_output,
+                platform.home.batches,
+                platform.settings.batches,
+            )
+        )
+
+    def _caller(self) -> AbstractAsyncContextManager[Caller]:
+        from plinth.adapters.callers.http import HttpCaller, Wait
+
+        platform = self._platform
+        wait = Wait(platform.settings.batches.request_timeout_seconds)
+        return HttpCaller(
+            platform.public_address, lambda call: platform.token_of(call.project_id, call.key_id, call.principal), wait
+        )
+
+    def _keep_output(self, session: Session, new: NewOutput) -> str:
+        from plinth.data import NewFile
+
+        file = NewFile(new.filename, "batch_output", new.lives_seconds)
+        return self._platform.data.files.add(session, new.project_id, new.blob, file).id
+
+    @cached_property
+    def completions(self) -> StoredCompletions:
+        from plinth.gateway.completions import StoredCompletions
+
+        platform = self._platform
+        return StoredCompletions(platform.db, platform.clock, platform.identity.audit, platform.settings.completions)
+
+    @cached_property
+    def moderations(self) -> ModerationService:
+        from plinth.adapters.completers.http import HttpCompleter, Policy
+        from plinth.gateway.moderations import ModerationService
+
+        platform, chosen = self._platform, self._platform.settings.moderations
+        # somebody waits for the answer: two tries, not the two minutes of an evaluation
+        policy = Policy(chosen.concurrency, 2, 60.0)
+        completer = HttpCompleter(platform.public_address, platform.token_of, platform.clock, policy)
+        return ModerationService(completer, chosen)
+
     # the data plane
 
     def ports(self, worker: int) -> GatewayPorts:
@@ -162,6 +258,7 @@ class GatewayParts:
             routes=self.routes.snapshot,
             limits=self.limits.snapshot,
             prices=self.costs.snapshot,
+            policies=self.privacy.snapshot,
         )
         workers = platform.settings.gateway.workers
         limiter = Limiter(open_counters(platform.home.counters, workers), platform.clock)
@@ -173,6 +270,7 @@ class GatewayParts:
             wanted=self._wanted,
             translate=translate,
             limiter=limiter,
+            guard=self.guard,
             api_socket=platform.home.api_socket,
             journal=platform.home.journal,
             budgets=BudgetKeeper(platform.db, self.spending(), limiter, platform.clock, BOOKING_LAG_SECONDS),
@@ -183,9 +281,10 @@ class GatewayParts:
     def movers(self) -> list[Mover]:
         """What takes the gateways' journals of this machine into the database."""
         from plinth.gateway import UsageTable
-        from plinth.gateway.dataplane.journal import usage_mover
+        from plinth.gateway.dataplane.journal import completion_mover, usage_mover
 
-        return [usage_mover(self._platform.home.journal, UsageTable(self._platform.db))]
+        folder = self._platform.home.journal
+        return [usage_mover(folder, UsageTable(self._platform.db)), completion_mover(folder, self.completions)]
 
     def _retirements(self, session: Session) -> Mapping[str, str]:
         platform, dates = self._platform, {}

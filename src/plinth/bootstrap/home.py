@@ -25,6 +25,7 @@ class Home:
         self.runs = self.root / "runs"
         self.logs = self.root / "logs"
         self.journal = self.root / "journal"
+        self.batches = self.root / "batches"
 
     def create(self) -> Home:
         """Make the folders that are missing, readable by this user only."""

@@ -121,8 +121,9 @@ class Platform:
     @cached_property
     def data(self) -> DataService:
         from plinth.data import DataService
+        from plinth.gateway.batches import ActiveInputs
 
-        return DataService(self.blobs, self.clock, self.settings.data, others=(self.registry,))
+        return DataService(self.blobs, self.clock, self.settings.data, others=(self.registry, ActiveInputs()))
 
     @cached_property
     def registry(self) -> RegistryService:
@@ -182,9 +183,9 @@ class Platform:
         host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(gateway.host, gateway.host)  # noqa: S104 (compared, not bound)
         return f"http://{host}:{gateway.port}"
 
-    def token_of(self, project_id: str) -> str:
-        """A token for our own calls on behalf of a project."""
-        return self.identity.internal_token(project_id, INTERNAL_TOKEN_SECONDS)
+    def token_of(self, project_id: str, key_id: str = "", principal: str = "") -> str:
+        """A token for our own calls on behalf of a project, as somebody's work when it is theirs."""
+        return self.identity.internal_token(project_id, INTERNAL_TOKEN_SECONDS, key_id, principal)
 
     @cached_property
     def evaluation(self) -> EvaluationService:

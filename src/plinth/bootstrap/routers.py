@@ -40,23 +40,32 @@ def routers(platform: Platform) -> list[APIRouter]:
 
 
 def _gateway(platform: Platform, allow: AuthGuard) -> list[APIRouter]:
+    from plinth.gateway.batches.http import router as batches
+    from plinth.gateway.completions.http import router as completions
+    from plinth.gateway.costs import shares_of_records
     from plinth.gateway.costs.http import router as costs
     from plinth.gateway.limits.http import router as limits
+    from plinth.gateway.moderations.http import router as moderations
     from plinth.gateway.responses.create_http import create_router as create_response
     from plinth.gateway.responses.http import router as responses
     from plinth.gateway.routes.http import router as routes
     from plinth.gateway.usage.http import organization_router as organization_usage
     from plinth.gateway.usage.http import router as usage
     from plinth.gateway.webhooks.http import router as webhooks
+    from plinth.privacy.http import router as privacy
 
     db, clock, parts = platform.db, platform.clock, parts_of(platform)
     return [
         routes(db, parts.routes, allow),
         limits(db, parts.limits, allow),
         usage(db, clock, allow),
-        organization_usage(db, clock, allow),
+        organization_usage(db, clock, shares_of_records, allow),
         costs(db, parts.costs, parts.cost_reports, clock, allow),
         webhooks(db, parts.webhooks, allow),
         create_response(db, parts.responses, allow, parts.chat_stream, clock),
         responses(db, parts.responses, allow),
+        batches(db, parts.batches, allow),
+        completions(db, parts.completions, allow),
+        moderations(parts.moderations, allow),
+        privacy(db, parts.privacy, allow),
     ]

@@ -17,12 +17,16 @@ from plinth.bootstrap.home import Home
 from plinth.catalog.settings import CatalogSettings
 from plinth.data.settings import DataSettings
 from plinth.evaluation.settings import EvaluationSettings
+from plinth.gateway.batches.settings import BatchSettings
+from plinth.gateway.completions.settings import CompletionSettings
 from plinth.gateway.costs.settings import CostSettings
+from plinth.gateway.moderations.settings import ModerationSettings
 from plinth.gateway.responses.settings import ResponsesSettings
 from plinth.gateway.settings import GatewaySettings
 from plinth.gateway.webhooks.settings import WebhookSettings
 from plinth.kit.errors import BadInput
 from plinth.kit.settings import Section
+from plinth.privacy.settings import PrivacySettings
 from plinth.serving.settings import ServingSettings
 from plinth.tuning.settings import TuningSettings
 
@@ -50,6 +54,8 @@ class WorkerSettings(Section):
     """Fine-tuning jobs that may run at once."""
     evaluation_concurrency: int = Field(1, ge=1)
     """Evaluation runs that may run at once."""
+    batch_concurrency: int = Field(2, ge=1)
+    """Batches that may run at once."""
 
 
 class LogSettings(Section):
@@ -67,10 +73,14 @@ class Settings(BaseSettings):
     blobs: BlobSettings = BlobSettings()
     worker: WorkerSettings = WorkerSettings()
     log: LogSettings = LogSettings()
+    privacy: PrivacySettings = PrivacySettings()
     gateway: GatewaySettings = GatewaySettings()
     costs: CostSettings = CostSettings()
     webhooks: WebhookSettings = WebhookSettings()
     responses: ResponsesSettings = ResponsesSettings()
+    batches: BatchSettings = BatchSettings()
+    completions: CompletionSettings = CompletionSettings()
+    moderations: ModerationSettings = ModerationSettings()
     catalog: CatalogSettings = CatalogSettings()
     data: DataSettings = DataSettings()
     tuning: TuningSettings = TuningSettings()

@@ -14,6 +14,7 @@ def metadata() -> MetaData:
     import plinth.gateway
     import plinth.identity
     import plinth.kit.events
+    import plinth.privacy
     import plinth.registry
     import plinth.serving
     import plinth.tuning  # noqa: F401

@@ -18,19 +18,23 @@ def queues(platform: Platform) -> dict[str, int]:
         "tuning": worker.tuning_concurrency,
         "evaluation": worker.evaluation_concurrency,
         "responses": platform.settings.responses.background_concurrency,
+        "batch_checks": 1,
+        "batches": worker.batch_concurrency,
     }
 
 
 def workflows(platform: Platform) -> list[Workflow]:
     from plinth.evaluation.jobs import workflows as evaluation
+    from plinth.gateway.batches.jobs import workflows as batches
     from plinth.gateway.responses.jobs import workflows as responses
     from plinth.tuning.jobs import workflows as tuning
 
-    prompts = platform.settings.evaluation.parity_prompts
+    parts, prompts = parts_of(platform), platform.settings.evaluation.parity_prompts
     return [
         *tuning(platform.tuning_parts),
         *evaluation(platform.run_executor, platform.parity, prompts),
-        *responses(parts_of(platform).responses_runner),
+        *responses(parts.responses_runner),
+        *batches(parts.batch_checker, parts.batch_runner, platform.clock),
     ]
 
 
@@ -45,6 +49,8 @@ def subscriptions(platform: Platform) -> list[Subscription]:
         ("tuning.start", "tuning.job.queued", start("tuning.run", lambda p: f"{p['job_id']}:{p['attempt']}")),
         ("evaluation.start", "evaluation.run.queued", start("evaluation.run", lambda p: str(p["run_id"]))),
         ("evaluation.parity", "evaluation.parity.queued", start("evaluation.parity", lambda p: str(p["job_id"]))),
+        ("batches.check", "gateway.batch.created", start("gateway.batch.check", lambda p: f"check:{p['batch_id']}")),
+        ("batches.run", "gateway.batch.validated", start("gateway.batch.run", lambda p: str(p["batch_id"]))),
         ("responses.start", "gateway.response.queued", start("gateway.response", lambda p: str(p["response_id"]))),
     ]
     reactions = [
@@ -69,6 +75,8 @@ def chores(platform: Platform) -> list[Callable[[], object]]:
         gateway.bookkeeper.run_once,
         lambda: gateway.webhooks.deliveries.tidy(platform.db),
         lambda: gateway.responses.tidy(platform.db),
+        gateway.completions.expire,
+        gateway.batch_runner.tidy,
         lambda: _raise_budget_alerts(platform),
     ]
 

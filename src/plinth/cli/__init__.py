@@ -19,6 +19,7 @@ COMMANDS = {
     "status": "plinth.cli.platform:status",
     "settings": "plinth.cli.platform:settings",
     "routes": "plinth.cli.routes:routes",
+    "costs": "plinth.cli.costs:costs",
     "migrate": "plinth.cli.roles:migrate",
     "api": "plinth.cli.roles:api",
     "gateway": "plinth.cli.roles:gateway",

@@ -2,7 +2,7 @@
 
 from plinth.data.errors import EmptyDataset, InvalidRows, RowError, UnknownSplit
 from plinth.data.formats import Reading
-from plinth.data.model import Dataset, DatasetVersion, Edge, File, Kind, Layout, Row, SplitRule, Upload
+from plinth.data.model import Dataset, DatasetVersion, Edge, File, Kind, Layout, NewFile, Row, SplitRule, Upload
 from plinth.data.ports import BlobUser
 from plinth.data.service import DataService
 
@@ -17,6 +17,7 @@ __all__ = [
     "InvalidRows",
     "Kind",
     "Layout",
+    "NewFile",
     "Reading",
     "Row",
     "RowError",

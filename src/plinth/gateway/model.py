@@ -22,7 +22,7 @@ class Operation(StrEnum):
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One validated request. `fields` are the OpenAI fields that an engine gets to see, nothing else.
-    `user` is the client's own name for who asks."""
+    `user` is the client's own name for who asks; `store` asks to keep the answer with `metadata`."""
 
     operation: Operation
     model: str
@@ -32,6 +32,8 @@ class ModelRequest:
     base64: bool = False
     dimensions: int | None = None
     user: str = ""
+    store: bool = False
+    metadata: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

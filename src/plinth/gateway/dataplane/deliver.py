@@ -14,6 +14,7 @@ import orjson
 from plinth import __version__
 from plinth.gateway.dataplane.breaker import REFUSED
 from plinth.gateway.dataplane.call import Call
+from plinth.gateway.dataplane.guarded import Guarded, guard_request
 from plinth.gateway.dataplane.meter import Meter
 from plinth.gateway.dataplane.plan import Plan, Step
 from plinth.gateway.dataplane.ports import Endpoint
@@ -31,7 +32,7 @@ from plinth.gateway.errors import (
     ProviderBusy,
     StaysHere,
 )
-from plinth.gateway.model import ModelRequest, Operation
+from plinth.gateway.model import ModelRequest, Operation, RecordKind
 from plinth.kit.errors import PlinthError
 from plinth.kit.ids import new_id
 
@@ -50,6 +51,23 @@ class Delivery:
         self._plan, self._meter = plan, meter
         self._reply = EventReply(call)
         self._lost: Endpoint | None = None
+        # the answer as the client got it, where somebody wants to keep it
+        self.answer: dict[str, Any] | None = None
+
+    async def mirror(self, step: Step) -> None:
+        """Ask a shadow target; the answer is only kept and accounted for."""
+        endpoint = await self._endpoint(step, patient=False)
+        self._meter.dispatch(step.model, endpoint)
+        status, code = 500, "internal_error"
+        try:
+            self.answer = await self._whole(replace(self._request, stream=False), endpoint, self._meter)
+            status, code = 200, ""
+        except PlinthError as error:
+            status, code = error.status, error.code
+            raise
+        finally:
+            if record := self._meter.lost(status, code, RecordKind.mirror):
+                await self._stages.account(record)
 
     async def run(self) -> None:
         """Raises what the last target said when none could answer."""
@@ -151,38 +169,54 @@ class Delivery:
         if self._request.operation is Operation.embedding:
             await self._respond(await self._embeddings(endpoint, meter))
         elif self._request.stream:
-            await (self._stream if endpoint.url is None else self._relay)(endpoint, meter)
+            await self._stream(endpoint, meter)
         else:
             await self._respond(await self._whole(self._request, endpoint, meter))
 
     async def _respond(self, answer: dict[str, Any]) -> None:
+        if self._request.store:
+            answer["id"] = new_id(self._request.operation.id_prefix)  # a provider's may come twice
+            self.answer = answer
         await self._call.respond(200, orjson.dumps(answer))
 
+    async def _guarded(self, request: ModelRequest, endpoint: Endpoint) -> Guarded:
+        """The request as it may go to this target. Raises `BlockedByPolicy`, `GuardUnavailable`."""
+        policy = self._plan.policy()
+        if not policy.guards(remote=endpoint.egress):
+            return Guarded(request, None)
+        return await guard_request(self._stages.guard, policy, self._plan.data_class, request)
+
     async def _stream(self, endpoint: Endpoint, meter: Meter) -> None:
-        shaper = self._shaper(endpoint, meter)
-        async with self._stages.forwarder.exchange(self._request, endpoint, self._plan.patience) as exchange:
+        guarded = await self._guarded(self._request, endpoint)
+        async with self._stages.forwarder.exchange(guarded.request, endpoint, self._plan.patience) as exchange:
+            if endpoint.url is not None and guarded.answers is None and not self._request.store:
+                relay = Relay(self._request.model, self._request.include_usage, meter.tally)
+                async for ready in exchange.relayed(relay):
+                    meter.saw_piece()
+                    await self._reply.events(ready)
+                return
+            shaper, kept = self._shaper(endpoint, meter), Assembler(self._request)
             async for piece in exchange.pieces(shaper):
                 meter.saw_piece()
+                if guarded.answers is not None:
+                    guarded.answers.piece(piece)
+                if self._request.store:
+                    kept.add(piece)
                 await self._reply.event(piece)
+        shaper.tally.settle()
         if self._request.include_usage:
-            shaper.tally.settle()
             await self._reply.event(shaper.usage_chunk())
-
-    async def _relay(self, endpoint: Endpoint, meter: Meter) -> None:
-        """A provider's stream, as it comes."""
-        relay = Relay(self._request.model, self._request.include_usage, meter.tally)
-        async with self._stages.forwarder.exchange(self._request, endpoint, self._plan.patience) as exchange:
-            async for ready in exchange.relayed(relay):
-                meter.saw_piece()
-                await self._reply.events(ready)
+        if self._request.store:
+            self.answer = kept.answer(shaper.identity, shaper.tally)
 
     async def _whole(self, request: ModelRequest, endpoint: Endpoint, meter: Meter) -> dict[str, Any]:
         """A complete answer: a provider's, or an engine's stream put together."""
-        async with self._stages.forwarder.exchange(request, endpoint, self._plan.patience) as exchange:
+        guarded = await self._guarded(request, endpoint)
+        async with self._stages.forwarder.exchange(guarded.request, endpoint, self._plan.patience) as exchange:
             if endpoint.url is not None:
                 answer = await exchange.answer(meter.tally)
                 meter.saw_piece()
-                return answer
+                return guarded.answers.whole(answer) if guarded.answers else answer
             shaper, assembler = self._shaper(endpoint, meter), Assembler(request)
             async for piece in exchange.pieces(shaper):
                 meter.saw_piece()
@@ -191,7 +225,8 @@ class Delivery:
         return assembler.answer(shaper.identity, shaper.tally)
 
     async def _embeddings(self, endpoint: Endpoint, meter: Meter) -> dict[str, Any]:
-        async with self._stages.forwarder.exchange(self._request, endpoint, self._plan.patience) as exchange:
+        guarded = await self._guarded(self._request, endpoint)
+        async with self._stages.forwarder.exchange(guarded.request, endpoint, self._plan.patience) as exchange:
             return await exchange.embeddings(meter.tally)
 
     async def _cheaply(self) -> bool:
@@ -217,6 +252,7 @@ class Delivery:
         if not self._request.stream:
             await self._respond(answer)
             return True
+        self.answer = answer
         for chunk in as_chunks(answer, self._request.include_usage):
             await self._reply.event(chunk)
         return True

@@ -12,6 +12,7 @@ from plinth.gateway.routes import RoutePlan
 from plinth.identity import KeyEntry
 from plinth.kit import events
 from plinth.kit.db import Database, Session
+from plinth.privacy import Policy
 
 
 @dataclass(frozen=True)
@@ -20,8 +21,8 @@ class DatabaseFacts:
 
     `keys`: identity's `key_snapshot`; `projects`: identity's `active_projects`; `models`: the
     registry's `snapshot`; `endpoints`: serving's `endpoints`; `retirements`: base model id ->
-    `shutdown_date` (YYYY-MM-DD) of every base that has one; `routes`, `limits`, `prices`: the
-    snapshots of those parts.
+    `shutdown_date` (YYYY-MM-DD) of every base that has one; `routes`, `limits`, `prices`,
+    `policies`: the snapshots of those parts.
     """
 
     db: Database
@@ -33,6 +34,7 @@ class DatabaseFacts:
     routes: Callable[[Session], Iterable[RoutePlan]]
     limits: Callable[[Session], LimitTable]
     prices: Callable[[Session], PriceTable]
+    policies: Callable[[Session], Mapping[tuple[str, str], Policy]]
 
     def position(self) -> int:
         with self.db.read() as session:
@@ -53,4 +55,5 @@ class DatabaseFacts:
                 routes=list(self.routes(session)),
                 limits=self.limits(session),
                 prices=self.prices(session),
+                policies=self.policies(session),
             )

@@ -10,9 +10,11 @@ import asyncio
 import logging
 from collections import deque
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import orjson
 
+from plinth.gateway.completions import CompletionRecord
 from plinth.gateway.dataplane.ports import UsageStore
 from plinth.gateway.model import UsageRecord
 from plinth.kit.journal import Journal, Mover
@@ -20,6 +22,7 @@ from plinth.kit.journal import Journal, Mover
 log = logging.getLogger(__name__)
 
 _RETRY_SECONDS = 0.05
+Record = TypeVar("Record", UsageRecord, CompletionRecord)
 
 
 class UsageJournal:
@@ -70,17 +73,55 @@ class UsageJournal:
         self._journal.rotate()
 
 
+class CompletionJournal:
+    """Answers to keep. A full disk costs the copy, not the answer: it is logged and counted. Belongs to
+    one event loop."""
+
+    def __init__(self, folder: Path, flush_seconds: float) -> None:
+        self._journal, self._flush_seconds = Journal(folder, "completions"), flush_seconds
+        self._timer: asyncio.TimerHandle | None = None
+        self.lost = 0
+
+    def add(self, record: CompletionRecord) -> None:
+        try:
+            self._journal.append(orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+        except OSError:
+            self.lost += 1
+            log.exception("an answer could not be kept", extra={"completion": record.id})
+            return
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._flush_seconds, self._due)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._journal.rotate()
+
+    def _due(self) -> None:
+        self._timer = None
+        self._journal.rotate()
+
+
+class CompletionStore(Protocol):
+    def add(self, records: list[CompletionRecord]) -> object: ...
+
+
+def completion_mover(folder: Path, store: CompletionStore) -> Mover:
+    """Moves answers to keep into the store; adding twice must change nothing."""
+    return Mover(folder, "completions", lambda lines: store.add(_decoded(lines, CompletionRecord)))
+
+
 def usage_mover(folder: Path, store: UsageStore) -> Mover:
     """Moves what the gateways of this machine wrote into the store; adding twice must change nothing."""
-    return Mover(folder, "usage", lambda lines: store.add(decode(lines)))
+    return Mover(folder, "usage", lambda lines: store.add(_decoded(lines, UsageRecord)))
 
 
-def decode(lines: list[bytes]) -> list[UsageRecord]:
+def _decoded(lines: list[bytes], kind: type[Record]) -> list[Record]:
     """Records from journal lines; a damaged line (its writer was killed) is skipped and logged."""
     records = []
     for line in lines:
         try:
-            records.append(UsageRecord(**orjson.loads(line)))
+            records.append(kind(**orjson.loads(line)))
         except (orjson.JSONDecodeError, TypeError):
-            log.error("a damaged line of the usage journal was skipped")
+            log.error("a damaged line of a journal was skipped", extra={"kind": kind.__name__})
     return records

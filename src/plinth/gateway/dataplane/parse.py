@@ -122,7 +122,16 @@ def _streaming(operation: Operation, model: str, fields: dict[str, Any], accepte
     if options is not None and not stream:
         raise Unsupported(field="stream_options", supported="null unless stream is true", param="stream_options")
     include_usage = rules.boolean("stream_options.include_usage", (options or {}).get("include_usage") or False)
-    return ModelRequest(operation, model, fields, stream, include_usage, user=accepted.get("user", ""))
+    return ModelRequest(
+        operation,
+        model,
+        fields,
+        stream,
+        include_usage,
+        user=accepted.get("user", ""),
+        store=accepted.get("store", False),
+        metadata=accepted.get("metadata") or {},
+    )
 
 
 def _messages(value: Any) -> list[dict[str, Any]]:

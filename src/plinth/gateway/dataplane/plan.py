@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 
 from plinth.gateway.dataplane.forward import Patience
+from plinth.gateway.dataplane.guarded import PolicyOf
 from plinth.gateway.dataplane.ports import PublicModel
 from plinth.gateway.dataplane.resolve import find_model, is_retired
 from plinth.gateway.dataplane.snapshot import Snapshot
@@ -14,6 +16,7 @@ from plinth.gateway.model import ModelRequest
 from plinth.gateway.routes import Cascade, Choice, RoutePlan, Sticky
 from plinth.gateway.settings import GatewaySettings
 from plinth.identity import Actor
+from plinth.privacy import DEFAULT_POLICY, DataClass, Policy, policy_named
 from plinth.registry import UnknownModel
 
 # a model without a route: one more attempt when its engine was lost
@@ -28,10 +31,15 @@ class Step:
     model: PublicModel
 
 
+def _built_in() -> Policy:
+    return DEFAULT_POLICY
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """`steps` in the order they are tried, at most `attempts` in all. `cascade` is asked before them;
-    `mirror` gets a copy; `hedge_seconds`: embeddings that take longer are asked elsewhere as well."""
+    `mirror` gets a copy; `hedge_seconds`: embeddings that take longer are asked elsewhere as well.
+    `policy` says what of the request may leave the machine, `data_class` what it is declared to be."""
 
     steps: tuple[Step, ...]
     patience: Patience
@@ -41,6 +49,8 @@ class Plan:
     mirror: Step | None = None
     hedge_seconds: float | None = None
     stay_on_machine: bool = False
+    policy: PolicyOf = _built_in
+    data_class: DataClass | None = None
 
 
 class Planner:
@@ -59,7 +69,8 @@ class Planner:
         route = snapshot.routes.get((actor.project_id, request.model))
         if route is None:
             step = Step(request.model, find_model(snapshot, actor, request.model, now))
-            return Plan((step,), self._patience)
+            policy = partial(policy_named, snapshot.policies, actor.project_id, None)
+            return Plan((step,), self._patience, policy=policy)
         sticky = conversation if route.sticky is Sticky.conversation else request.user
         return self._routed(snapshot, route, route.choose(now, sticky, random.random), now)
 
@@ -85,6 +96,8 @@ class Planner:
             mirror=step(choice.mirror) if choice.mirror else None,
             hedge_seconds=plan.hedge_seconds,
             stay_on_machine=plan.stay_on_machine,
+            policy=partial(policy_named, snapshot.policies, route.project_id, plan.privacy_policy),
+            data_class=plan.data_class,
         )
 
     def _patience_of(self, route: RoutePlan) -> Patience:

@@ -16,6 +16,7 @@ from plinth.gateway.limits import LimitTable
 from plinth.gateway.model import UsageRecord
 from plinth.gateway.routes import RoutePlan
 from plinth.identity import Actor, KeyEntry
+from plinth.privacy import Policy
 
 
 class PublicModel(Protocol):
@@ -71,7 +72,8 @@ class Endpoint(Protocol):
 class Facts:
     """Everything the snapshot is made of. `retirements` maps a base model's id to its
     `shutdown_date` (YYYY-MM-DD); `projects` maps active projects to their organizations; `limits`
-    and `prices` are the tables that the limiter and the price list make for the hot path."""
+    and `prices` are the tables that the limiter and the price list make for the hot path; `policies`
+    are the privacy policies by (project id, name)."""
 
     keys: Iterable[KeyEntry] = ()
     projects: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Facts:
     routes: Iterable[RoutePlan] = ()
     limits: LimitTable = field(default_factory=LimitTable)
     prices: PriceTable = field(default_factory=PriceTable)
+    policies: Mapping[tuple[str, str], Policy] = field(default_factory=dict)
 
 
 class FactSource(Protocol):

@@ -19,6 +19,7 @@ from plinth.gateway.dataplane.ports import Endpoint, Facts, FactSource, PublicMo
 from plinth.gateway.limits import LimitTable
 from plinth.gateway.routes import RoutePlan
 from plinth.identity import Actor, KeyEntry
+from plinth.privacy import Policy
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +34,7 @@ RELEVANT = (
     "gateway.budget.changed",
     "gateway.spend_limit.",
     "gateway.price.",
+    "privacy.",
 )
 
 
@@ -47,8 +49,8 @@ class Credential:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """`keys` is keyed by digest, `names` and `routes` by (project id, public name), `endpoints` by
-    model id; `projects` maps active projects to organizations, `retired_at` base ids to unix seconds."""
+    """`keys` is keyed by digest, `names`, `routes` and (privacy) `policies` by (project id, name),
+    `endpoints` by model id; `projects` maps active projects to organizations, `retired_at` base ids to unix seconds."""
 
     keys: Mapping[str, Credential] = field(default_factory=dict)
     projects: Mapping[str, str] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Snapshot:
     routes: Mapping[tuple[str, str], RoutePlan] = field(default_factory=dict)
     limits: LimitTable = field(default_factory=LimitTable)
     prices: PriceTable = field(default_factory=PriceTable)
+    policies: Mapping[tuple[str, str], Policy] = field(default_factory=dict)
 
 
 def build(facts: Facts) -> Snapshot:
@@ -73,6 +76,7 @@ def build(facts: Facts) -> Snapshot:
         routes={(route.project_id, route.name): route for route in facts.routes},
         limits=facts.limits,
         prices=facts.prices,
+        policies=facts.policies,
     )
 
 

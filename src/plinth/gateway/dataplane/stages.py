@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from plinth.gateway.dataplane.breaker import Breakers
 from plinth.gateway.dataplane.forward import Forwarder
-from plinth.gateway.dataplane.journal import UsageJournal
+from plinth.gateway.dataplane.journal import CompletionJournal, UsageJournal
 from plinth.gateway.dataplane.metrics import Metrics
+from plinth.gateway.dataplane.mirrors import Mirrors
 from plinth.gateway.dataplane.plan import Planner
 from plinth.gateway.dataplane.resolve import Resolver
 from plinth.gateway.dataplane.retries import Retries
@@ -16,6 +17,7 @@ from plinth.gateway.limits import Limiter
 from plinth.gateway.model import UsageRecord
 from plinth.gateway.settings import GatewaySettings
 from plinth.kit.clock import Clock
+from plinth.privacy import PrivacyGuard
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,12 @@ class Stages:
     turnstiles: Turnstiles
     breakers: Breakers
     retries: Retries
+    guard: PrivacyGuard
     resolver: Resolver
     forwarder: Forwarder
     journal: UsageJournal
+    completions: CompletionJournal
+    mirrors: Mirrors
     metrics: Metrics
 
     async def account(self, record: UsageRecord) -> None:

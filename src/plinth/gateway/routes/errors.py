@@ -95,3 +95,10 @@ class BadRoutePlan(BadInput):
     """The route's plan cannot be used: '{field}': {problem}. Correct that field."""
 
     code = "bad_route_plan"
+
+
+class UnknownPrivacyPolicy(BadInput):
+    """The project has no privacy policy '{policy}'. Create it with PUT /api/privacy/policies/{policy}, or leave
+    `privacy_policy` out to use the project's default."""
+
+    code = "route_privacy_policy_unknown"

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from plinth.gateway.errors import MissingField, NotOneOf, OutOfRange, TooMany
 from plinth.gateway.routes.errors import BadRouteName, BadTimeOfDay, DuplicateTarget, UnknownTarget, UnknownTimezone
+from plinth.privacy import DataClass
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MINUTES_A_DAY = 24 * 60
@@ -131,6 +132,8 @@ class Plan:
             queue: how many more may wait, for at most `queue_seconds`.
         hedge_seconds: embeddings that take longer are asked of a second target as well.
         stay_on_machine: targets outside this machine are never used, not even as a fallback.
+        privacy_policy: the project's policy for what may leave to such targets, None for `default`;
+        data_class: what the requests are declared to be (`public`, `internal`, `personal`, `secret`).
     """
 
     targets: tuple[Target, ...]
@@ -146,6 +149,8 @@ class Plan:
     queue_seconds: float = 30.0
     hedge_seconds: float | None = None
     stay_on_machine: bool = False
+    privacy_policy: str | None = None
+    data_class: DataClass | None = None
 
     def models(self) -> Iterator[tuple[str, str]]:
         """Every (field, model name) of the plan, in the order in which it is written."""
@@ -259,6 +264,8 @@ def plan_of(document: Mapping[str, Any]) -> Plan:
     if cascade := document.get("cascade"):
         signal = Signal(cascade.get("signal", Signal.mean_token_probability))
         fields["cascade"] = Cascade(**{**cascade, "signal": signal})
+    if data_class := document.get("data_class"):
+        fields["data_class"] = DataClass(data_class)
     fields["timeouts"] = Timeouts(**(document.get("timeouts") or {}))
     return Plan(**fields)
 

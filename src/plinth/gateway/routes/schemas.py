@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from plinth.gateway.routes.errors import BadRoutePlan
 from plinth.gateway.routes.model import Plan, Route, RouteVersion, Signal, Sticky, document_of, plan_of
 from plinth.kit.http import Wire
+from plinth.privacy import DataClass
 
 Model = Annotated[str, Field(min_length=1, max_length=255, description="a base model, a version, or an alias")]
 Version = Annotated[int, Field(ge=0, lt=1 << 31)]
@@ -83,6 +84,10 @@ class PlanBody(Strict):
         default=None, description="embeddings that take longer are asked of a second target as well"
     )
     stay_on_machine: bool = Field(default=False, description="never use a target outside this machine")
+    privacy_policy: Annotated[str, Field(min_length=1, max_length=64)] | None = Field(
+        default=None, description="what may leave to targets outside this machine; null: the project's `default`"
+    )
+    data_class: DataClass | None = Field(default=None, description="what the requests are declared to be")
 
     def plan(self) -> Plan:
         return plan_of({name: value for name, value in self.model_dump().items() if name in PlanBody.model_fields})
@@ -126,6 +131,8 @@ class RoutePatch(Strict):
     queue_seconds: float | None = None
     hedge_seconds: float | None = None
     stay_on_machine: bool | None = None
+    privacy_policy: Annotated[str, Field(min_length=1, max_length=64)] | None = None
+    data_class: DataClass | None = None
     expected_version: Expected = None
 
     def apply(self, plan: Plan) -> Plan:

@@ -12,6 +12,7 @@ from plinth.gateway.routes.errors import (
     NoEarlierVersion,
     RouteChanged,
     TooManyRoutes,
+    UnknownPrivacyPolicy,
     UnknownRoute,
     UnknownRouteVersion,
     UnknownTarget,
@@ -40,14 +41,17 @@ Edit = Callable[[Plan], Plan]
 
 
 class RouteService:
-    """Args: `resolvable` says which names are models of a project; `audit` is identity's trail.
+    """Args: `resolvable` says which names are models of a project, `has_policy` which are its privacy
+    policies; `audit` is identity's trail.
 
     `expected_version` makes a change fail with `RouteChanged` unless the route is at that version;
     0 expects that there is no such route yet. Emits `gateway.route.changed`.
     """
 
-    def __init__(self, clock: Clock, resolvable: Resolvable, audit: Audit) -> None:
-        self._clock, self._resolvable, self._audit = clock, resolvable, audit
+    def __init__(
+        self, clock: Clock, resolvable: Resolvable, audit: Audit, has_policy: Resolvable | None = None
+    ) -> None:
+        self._clock, self._resolvable, self._audit, self._has_policy = clock, resolvable, audit, has_policy
         self._compiled: dict[tuple[str, int], RoutePlan] = {}
 
     # changes
@@ -159,6 +163,14 @@ class RouteService:
         self._compiled = {key: known[key] for key in live}
         return list(self._compiled.values())
 
+    def policy_user(self, session: Session, project_id: str, policy: str) -> str | None:
+        """Which route names this privacy policy, in words; None when none does."""
+        named = (
+            r.name for r in self.snapshot(session) if (r.project_id, r.plan.privacy_policy) == (project_id, policy)
+        )
+        found = next(named, None)
+        return None if found is None else f"the route '{found}'"
+
     # helpers
 
     def _locked(self, session: Session, actor: Actor, name: str, expected: int | None) -> Route | None:
@@ -204,6 +216,9 @@ class RouteService:
 
     def _check(self, session: Session, project_id: str, plan: Plan) -> None:
         check(plan)
+        policy = plan.privacy_policy
+        if policy and self._has_policy is not None and not self._has_policy(session, project_id, policy):
+            raise UnknownPrivacyPolicy(policy=policy[:64], param="privacy_policy")
         for field, model in plan.models():
             if not self._resolvable(session, project_id, model):
                 raise UnknownTarget(field=field, model=model, param=field)

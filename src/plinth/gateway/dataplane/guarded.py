@@ -1,0 +1,152 @@
+"""What leaves the machine is looked at first: the texts of a request on their way out, and the
+answer's on their way back (masked values are restored, a policy may forbid what the model wrote).
+
+Only for targets with egress. Everything that can go wrong in here ends in a refusal, not in a request
+that is sent after all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from plinth.gateway.errors import Unsupported
+from plinth.gateway.model import ModelRequest
+from plinth.privacy import AnswerFilter, DataClass, Masked, Policy, PrivacyGuard
+
+Slot = tuple[Any, Any, str]
+"""(container, key, text): where a text stands in a copy of the request's fields."""
+
+_TEXTS = ("content", "reasoning_content", "refusal")
+
+
+class Guarded:
+    """A request as it may leave. `request` has masked texts; `answers` is None when nothing in the
+    answer needs a look, so that it can be passed on as it comes."""
+
+    def __init__(self, request: ModelRequest, answers: AnswerGuard | None) -> None:
+        self.request, self.answers = request, answers
+
+
+async def guard_request(
+    guard: PrivacyGuard, policy: Policy, data_class: DataClass | None, request: ModelRequest
+) -> Guarded:
+    """Raises `BlockedByPolicy`, `GuardUnavailable`, and `Unsupported` for token ids, which nobody can
+    look into."""
+    fields, slots = _texts_of(request.fields)
+    masked = await guard.outgoing([text for _, _, text in slots], policy, data_class)
+    masked.require_allowed()
+    changed = False
+    for (container, key, text), sent in zip(slots, masked.texts, strict=True):
+        if sent != text:
+            container[key] = sent
+            changed = True
+    answers = AnswerGuard(guard, masked) if changed or policy.answers else None
+    return Guarded(replace(request, fields=fields) if changed else request, answers)
+
+
+class AnswerGuard:
+    """Looks at every text of one answer, each choice and each tool call by itself."""
+
+    def __init__(self, guard: PrivacyGuard, masked: Masked) -> None:
+        self._guard, self._masked = guard, masked
+        self._filters: dict[tuple[int, str, int], AnswerFilter] = {}
+
+    def whole(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """A complete chat or text answer. Raises `AnswerBlocked`, `GuardUnavailable`."""
+        for choice in answer["choices"]:
+            if isinstance(choice.get("text"), str):
+                choice["text"] = self._all(choice["text"])
+            message = choice.get("message") or {}
+            for name in _TEXTS:
+                if isinstance(message.get(name), str):
+                    message[name] = self._all(message[name])
+            for call in message.get("tool_calls") or ():
+                function = call.get("function") or {}
+                if isinstance(function.get("arguments"), str):
+                    function["arguments"] = self._all(function["arguments"], json_text=True)
+            choice["logprobs"] = None  # its tokens spell what the text no longer says
+        return answer
+
+    def piece(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        """A shaped chunk of a stream. Raises `AnswerBlocked`, `GuardUnavailable`."""
+        for choice in chunk["choices"]:
+            index = choice["index"]
+            delta = choice.get("delta", choice)
+            for name in ("text",) if delta is choice else _TEXTS:
+                if isinstance(delta.get(name), str):
+                    delta[name] = self._filter((index, name, 0)).feed(delta[name])
+            for call in delta.get("tool_calls") or ():
+                function = call.get("function") or {}
+                if isinstance(function.get("arguments"), str):
+                    key = (index, "arguments", call.get("index", 0))
+                    function["arguments"] = self._filter(key, json_text=True).feed(function["arguments"])
+            choice["logprobs"] = None
+            if choice.get("finish_reason"):
+                self._flush(index, delta)
+        return chunk
+
+    def _flush(self, index: int, delta: dict[str, Any]) -> None:
+        """Add what was held back of this choice to its last chunk."""
+        for key in [key for key in self._filters if key[0] == index]:
+            rest = self._filters.pop(key).finish()
+            if not rest:
+                continue
+            if key[1] == "arguments":
+                delta.setdefault("tool_calls", []).append({"index": key[2], "function": {"arguments": rest}})
+            else:
+                delta[key[1]] = (delta.get(key[1]) or "") + rest
+
+    def _all(self, text: str, json_text: bool = False) -> str:
+        answer = self._guard.answer(self._masked, json_text=json_text)
+        return answer.feed(text) + answer.finish()
+
+    def _filter(self, key: tuple[int, str, int], json_text: bool = False) -> AnswerFilter:
+        found = self._filters.get(key)
+        if found is None:
+            found = self._filters[key] = self._guard.answer(self._masked, json_text=json_text)
+        return found
+
+
+def _texts_of(fields: dict[str, Any]) -> tuple[dict[str, Any], list[Slot]]:
+    """A copy of the fields that may be written to, and where its texts are.
+
+    Everything is a text that a person or an application may have put personal data into: messages,
+    tool calls and their results, prompts, inputs, names, descriptions of tools and schemas, stop words.
+    """
+    copied = {name: _copy(value) if isinstance(value, dict | list) else value for name, value in fields.items()}
+    for name in ("prompt", "input"):
+        value = copied.get(name)
+        if isinstance(value, list) and value and not isinstance(value[0], str):
+            raise Unsupported(field=name, supported="text, because it leaves this machine", param=name)
+    slots: list[Slot] = []
+    for name, value in copied.items():
+        if isinstance(value, str):
+            slots.append((copied, name, value))
+        else:
+            slots.extend(_slots(value))
+    return copied, slots
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) for key, item in value.items()}
+    return [_copy(item) for item in value] if isinstance(value, list) else value
+
+
+def _slots(value: Any) -> Iterator[Slot]:
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in pairs:
+        if isinstance(item, str):
+            if key not in _STRUCTURAL:
+                yield value, key, item
+        else:
+            yield from _slots(item)
+
+
+# words of the protocol, checked against lists or made by the model's own side
+_STRUCTURAL = frozenset({"role", "type", "tool_choice"})
+
+PolicyOf = Callable[[], Policy]
+"""The policy of a request; raises `GuardUnavailable` when its route names one that is gone."""
