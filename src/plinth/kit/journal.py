@@ -85,7 +85,7 @@ class _Segment:
 class Mover:
     """Args: `deliver` gets up to 1000 lines at a time and raises when it cannot take them."""
 
-    def __init__(self, folder: Path, name: str, deliver: Callable[[list[bytes]], None]) -> None:
+    def __init__(self, folder: Path, name: str, deliver: Callable[[list[bytes]], object]) -> None:
         self._folder, self._name, self._deliver = folder, name, deliver
         self._failing = False
 
