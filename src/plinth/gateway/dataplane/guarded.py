@@ -7,16 +7,13 @@ that is sent after all.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from plinth.gateway.errors import Unsupported
 from plinth.gateway.model import ModelRequest
 from plinth.privacy import AnswerFilter, DataClass, Masked, Policy, PrivacyGuard
-
-Slot = tuple[Any, Any, str]
-"""(container, key, text): where a text stands in a copy of the request's fields."""
 
 _TEXTS = ("content", "reasoning_content", "refusal")
 
@@ -34,16 +31,20 @@ async def guard_request(
 ) -> Guarded:
     """Raises `BlockedByPolicy`, `GuardUnavailable`, and `Unsupported` for token ids, which nobody can
     look into."""
-    fields, slots = _texts_of(request.fields)
-    masked = await guard.outgoing([text for _, _, text in slots], policy, data_class)
+    for name in ("prompt", "input"):
+        value = request.fields.get(name)
+        if isinstance(value, list) and value and not isinstance(value[0], str):
+            raise Unsupported(field=name, supported="text, because it leaves this machine", param=name)
+    texts: list[str] = []
+    _walk(request.fields, texts.append)
+    masked = await guard.outgoing(texts, policy, data_class)
     masked.require_allowed()
-    changed = False
-    for (container, key, text), sent in zip(slots, masked.texts, strict=True):
-        if sent != text:
-            container[key] = sent
-            changed = True
+    changed = list(masked.texts) != texts
     answers = AnswerGuard(guard, masked) if changed or policy.answers else None
-    return Guarded(replace(request, fields=fields) if changed else request, answers)
+    if not changed:
+        return Guarded(request, answers)
+    sent = iter(masked.texts)
+    return Guarded(replace(request, fields=_walk(request.fields, lambda _: next(sent))), answers)
 
 
 class AnswerGuard:
@@ -109,44 +110,22 @@ class AnswerGuard:
         return found
 
 
-def _texts_of(fields: dict[str, Any]) -> tuple[dict[str, Any], list[Slot]]:
-    """A copy of the fields that may be written to, and where its texts are.
+# words of the protocol: checked against lists, or names that the other side must recognise
+_STRUCTURAL = frozenset({"role", "type", "tool_choice"})
+
+
+def _walk(value: Any, visit: Callable[[str], Any], key: Any = None) -> Any:
+    """A copy of the fields in which every text is what `visit` returned for it, in a fixed order.
 
     Everything is a text that a person or an application may have put personal data into: messages,
     tool calls and their results, prompts, inputs, names, descriptions of tools and schemas, stop words.
     """
-    copied = {name: _copy(value) if isinstance(value, dict | list) else value for name, value in fields.items()}
-    for name in ("prompt", "input"):
-        value = copied.get(name)
-        if isinstance(value, list) and value and not isinstance(value[0], str):
-            raise Unsupported(field=name, supported="text, because it leaves this machine", param=name)
-    slots: list[Slot] = []
-    for name, value in copied.items():
-        if isinstance(value, str):
-            slots.append((copied, name, value))
-        else:
-            slots.extend(_slots(value))
-    return copied, slots
-
-
-def _copy(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if key in _STRUCTURAL else visit(value)
     if isinstance(value, dict):
-        return {key: _copy(item) for key, item in value.items()}
-    return [_copy(item) for item in value] if isinstance(value, list) else value
+        return {name: _walk(item, visit, name) for name, item in value.items()}
+    return [_walk(item, visit) for item in value] if isinstance(value, list) else value
 
-
-def _slots(value: Any) -> Iterator[Slot]:
-    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, item in pairs:
-        if isinstance(item, str):
-            if key not in _STRUCTURAL:
-                yield value, key, item
-        else:
-            yield from _slots(item)
-
-
-# words of the protocol, checked against lists or made by the model's own side
-_STRUCTURAL = frozenset({"role", "type", "tool_choice"})
 
 PolicyOf = Callable[[], Policy]
 """The policy of a request; raises `GuardUnavailable` when its route names one that is gone."""
