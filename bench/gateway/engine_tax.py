@@ -69,7 +69,7 @@ def main() -> int:
         except NotStarted as error:
             sys.exit(f"{error}\n{setting.last_words()}")
         try:
-            installation.allow_much(installation.call("/openapi.json")["paths"])
+            installation.bind([MODEL])
             installation.deploy(MODEL, slots=STREAMS, context_tokens=_CONTEXT_TOKENS)
             pairs = _alternate(load, installation, arguments.pairs, arguments.seconds)
         finally:

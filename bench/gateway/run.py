@@ -23,7 +23,7 @@ from harness.load import Load, LoadFailed
 from harness.measures import Bench
 from harness.peers import PEERS, Direct, Peer
 from harness.peers.base import NotStarted, Running, Setting
-from harness.upstream import Upstream
+from harness.upstream import Upstream, UpstreamGone
 
 _DIRECT_MEASURES = ("saturation", "low_rate", "burst", "paced", "embeddings", "abandoned")
 _TWO_WORKER_MEASURES = ("saturation", "burst")
@@ -126,6 +126,7 @@ class Comparison:
         names = tuple(measures.ONE_WORKER) if workers == 1 else _TWO_WORKER_MEASURES
         for name in _DIRECT_MEASURES if isinstance(peer, Direct) else names:
             _say(f"round {entry['round'] + 1}: {peer.name}, {workers} worker(s), {name}")
+            self._upstream.stats()  # raises when it is gone: nothing after that means anything
             try:
                 entry["measures"][name] = measures.ONE_WORKER[name](self._bench, running)
             except LoadFailed as error:
@@ -164,6 +165,8 @@ def main() -> int:
                 comparison.round(number)
                 _write(comparison.results, arguments.out)
             comparison.memory()
+        except UpstreamGone as error:
+            sys.exit(str(error))
         finally:
             comparison.close()
             _write(comparison.results, arguments.out)

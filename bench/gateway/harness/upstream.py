@@ -28,9 +28,13 @@ class Plan:
         return f"@plan chunks={self.chunks} size={self.size} first=0 gap={self.gap_microseconds} @id=00000000"
 
 
+class UpstreamGone(Exception):
+    """The upstream has ended: nothing that follows means anything."""
+
+
 class Upstream:
     def __init__(self, program: Path, place: machine.Place, log: Path) -> None:
-        self.port = machine.free_port()
+        self.port, self._log = machine.free_port(), log
         self._process: subprocess.Popen[bytes] = machine.start([str(program), str(self.port)], place, log)
         deadline = time.monotonic() + 5
         while True:
@@ -38,7 +42,7 @@ class Upstream:
                 self.stats()
                 return
             except OSError:
-                if time.monotonic() > deadline or self._process.poll() is not None:
+                if time.monotonic() > deadline:
                     raise
                 time.sleep(0.02)
 
@@ -63,5 +67,7 @@ class Upstream:
         self._process.wait()
 
     def _get(self, path: str) -> Any:
+        if (status := self._process.poll()) is not None:
+            raise UpstreamGone(f"the upstream ended with status {status}: {self._log.read_text()[-500:]}")
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=5) as answer:
             return json.load(answer)

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Container, Iterable
+from collections.abc import Container
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,14 @@ from harness.peers.base import NotStarted, Peer, Running, Setting, ask, wait_unt
 from harness.venvs import Venv, installed_versions
 
 REPOSITORY = Path(__file__).parents[4]
+_CHAT, _EMBEDDING = "bench", "bench-embedding"
 _PLENTY = 1_000_000_000
 """A limit that is checked and never reached."""
 
 
 class Plinth(Peer):
     name = "plinth"
-    duties = "key check, permissions, limits, routing, metering, request log"
+    duties = "key check, limits, budget, model permissions, route, price, metering, request log"
 
     def prepare(self) -> dict[str, str]:
         if not _checkout_python().exists():
@@ -57,16 +58,13 @@ class Installation:
     def start(self) -> Running:
         running = self.up()
         try:
-            known = self.call("/openapi.json")["paths"]
-            limited = self.allow_much(known)
-            chat = self._model("bench", "generate", known)
-            embedding = self._model("bench-embedding", "embed", known)
+            lacks = {*self._model(_CHAT, "generate"), *self._model(_EMBEDDING, "embed")}
+            lacks.update(self.bind([_CHAT, _EMBEDDING]))
         except OSError as error:
             running.stop()
             raise NotStarted(f"it could not be set up: {error} {_words(error)}") from error
-        running.target = Target(self.port, chat, embedding, key=self.keys["project_key"])
-        missing = {"limits that are set": not limited, "a route": "/api/routes/{name}" not in known}
-        running.without = tuple(duty for duty, is_missing in missing.items() if is_missing)
+        running.target = Target(self.port, _CHAT, _EMBEDDING, key=self.keys["project_key"])
+        running.without = tuple(sorted(lacks))
         wait_until_it_answers(running, self._setting)
         return running
 
@@ -104,29 +102,49 @@ class Installation:
             time.sleep(0.1)
             deployment = self.call(f"/api/deployments/{deployment['id']}")
 
-    def _model(self, name: str, capability: str, known: Container[str]) -> str:
-        """A remote model, served, under a route where this version has routes, else under an alias."""
+    def bind(self, names: list[str]) -> tuple[str, ...]:
+        """Every check that a request can be held to, set so that it is made and never refuses. Returns
+        the duties that this version of Plinth does not know."""
+        project, known = self.keys["project_id"], self._paths()
+        limits = f"/api/limits/project/{project}"
+        plenty = dict.fromkeys(("requests_per_minute", "tokens_per_minute", "concurrent_requests"), _PLENTY)
+        budget = {"amount": 1_000_000, "currency": "USD", "hard": True, "alert_percent": [80]}
+        allowed = {"mode": "allow_list", "model_ids": names}
+        bonds: dict[str, tuple[str, str, dict[str, Any]]] = {
+            "limits": ("/api/limits/{scope}/{subject_id}", limits, plenty),
+            "a budget": ("/api/limits/{scope}/{subject_id}/budgets/{period}", f"{limits}/budgets/month", budget),
+            "model permissions": ("/api/limits/{scope}/{subject_id}/models", f"{limits}/models", allowed),
+        }
+        for template, path, body in bonds.values():
+            if template in known:
+                self.call(path, body, key="admin_key", method="PUT")
+        return tuple(duty for duty, (template, _, _) in bonds.items() if template not in known)
+
+    def _model(self, name: str, capability: str) -> tuple[str, ...]:
+        """A remote model with a price, served, under a route; under an alias where this version has no
+        routes. Returns what it lacks."""
+        known = self._paths()
         source = {"kind": "remote", "base_url": self._setting.upstream_url, "model": "fake", "egress_allowed": True}
         extra = {"dimensions": 384} if capability == "embed" else {}
         body = {"name": f"{name}-remote", "source": source, "capabilities": [capability], **extra}
-        base = self.call("/api/base_models", body)
-        if "/api/routes/{name}" in known:
-            self.deploy(base["id"])
-            self.call(f"/api/routes/{name}", {"targets": [{"model": base["id"]}]}, method="PUT")
+        base = self.call("/api/base_models", body)["id"]
+        missing = []
+        if "/api/prices" in known:
+            price = {"model": base, "currency": "USD", "input": 1, "output": 2}
+            self.call("/api/prices", price, key="admin_key")
         else:
-            self.deploy(base["id"], name)
-        return name
+            missing.append("a price")
+        if "/api/routes/{name}" in known:
+            self.deploy(base)
+            self.call(f"/api/routes/{name}", {"targets": [{"model": base}]}, method="PUT")
+        else:
+            self.deploy(base, name)
+            missing.append("a route")
+        return tuple(missing)
 
-    def allow_much(self, known: Iterable[str]) -> bool:
-        """Limits that are checked for every request and never reached; False where this version has
-        no limits to set."""
-        if not any(path.endswith("/rate_limits") for path in known):
-            return False
-        project = f"/v1/organization/projects/{self.keys['project_id']}/rate_limits"
-        for limit in self.call(project, key="admin_key")["data"]:
-            fields = {name: _PLENTY for name in limit if name.startswith("max_") and limit[name] is not None}
-            self.call(f"{project}/{limit['id']}", fields, key="admin_key")
-        return True
+    def _paths(self) -> Container[str]:
+        paths: dict[str, Any] = self.call("/openapi.json")["paths"]
+        return paths
 
     def _healthy(self) -> bool:
         try:
