@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -15,8 +13,6 @@ import click
 from plinth import __version__
 from plinth.cli import supervisor
 from plinth.cli.common import home_option, say, set_option
-
-PORT_TAKEN_EXIT_CODE = 78
 
 
 @click.command()
@@ -63,19 +59,24 @@ def up(home: Path, overrides: tuple[str, ...], host: str | None, port: int | Non
     arguments = ["--home", str(place.root)]
     for flag in flags:
         arguments += ["--set", flag]
-    runner = supervisor.Supervisor(place.run, place.logs, arguments)
-    try:
-        runner.acquire(server.host, server.port, server.workers)
-    except supervisor.AlreadyRunning as error:
-        raise click.ClickException(say("already_running", home=place.root, pid=error.pid)) from None
-    except supervisor.PortTaken:
-        click.echo("plinth: " + say("port_taken", host=server.host, port=server.port), err=True)
-        sys.exit(PORT_TAKEN_EXIT_CODE)
-    click.echo(say("starting", version=__version__, home=place.root))
     url = f"http://{server.host}:{server.port}"
-    threading.Thread(target=_announce, args=(url,), daemon=True).start()
-    runner.run()
-    click.echo(say("stopping"))
+    click.echo(say("starting", version=__version__, home=place.root))
+    supervisor.take_over(
+        {
+            "run_folder": str(place.run),
+            "log_folder": str(place.logs),
+            "arguments": arguments,
+            "host": server.host,
+            "port": server.port,
+            "workers": server.workers,
+            "texts": {
+                "ready": say("ready", url=url),
+                "stopping": say("stopping"),
+                "already_running": "plinth: " + say("already_running", home=place.root, pid="{pid}"),
+                "port_taken": "plinth: " + say("port_taken", host=server.host, port=server.port),
+            },
+        }
+    )
 
 
 @click.command()
@@ -112,8 +113,3 @@ def settings(home: Path, overrides: tuple[str, ...]) -> None:
 
 def _flag(name: str, value: Any) -> tuple[str, ...]:
     return () if value is None else (f"{name}={value}",)
-
-
-def _announce(url: str) -> None:
-    if supervisor.wait_until_ready(f"{url}/health", 60):
-        click.echo(say("ready", url=url))

@@ -1,7 +1,8 @@
 """`plinth up`: starts the platform's processes, starts them again when they die, stops them together.
 
-Standard library only: it must be the last thing to fail. Children get SIGTERM from the kernel if
-the supervisor itself is killed, so a new `plinth up` always finds the port free.
+Standard library only: it must be the last thing to fail. It stays in memory for as long as the platform
+runs, so `plinth up` reads the settings and then becomes this module (`take_over`). Children get SIGTERM
+from the kernel if the supervisor itself is killed, so a new `plinth up` always finds the port free.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -26,6 +28,7 @@ from typing import IO, Any
 MODULES = {"api": "plinth.api", "gateway": "plinth.api.dataplane", "worker": "plinth.worker"}
 STOP_SECONDS = {"gateway": 35.0, "worker": 20.0, "api": 10.0}
 BACKLOG = 2048
+PORT_TAKEN_EXIT_CODE = 78
 BACKOFF_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 STEADY_SECONDS = 30.0
 PR_SET_PDEATHSIG = 1
@@ -194,6 +197,39 @@ def wait_until_ready(url: str, seconds: float) -> bool:
     return False
 
 
+def take_over(orders: dict[str, Any]) -> None:
+    """Replace this process by a slim one that follows the orders (see `main`)."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", __name__, json.dumps(orders)])  # noqa: S606 (no shell)
+
+
+def main(orders: dict[str, Any]) -> int:
+    """Run until told to stop; returns the exit status.
+
+    `orders`: `run_folder`, `log_folder`, `arguments` of every role, `host`, `port`, `workers`, and in
+    `texts` what to say when `ready`, `stopping`, `already_running` ({pid}) and `port_taken`.
+    """
+    texts = orders["texts"]
+    runner = Supervisor(Path(orders["run_folder"]), Path(orders["log_folder"]), orders["arguments"])
+    try:
+        runner.acquire(orders["host"], orders["port"], orders["workers"])
+    except AlreadyRunning as error:
+        print(texts["already_running"].replace("{pid}", error.pid), file=sys.stderr)
+        return 1
+    except PortTaken:
+        print(texts["port_taken"], file=sys.stderr)
+        return PORT_TAKEN_EXIT_CODE
+
+    def announce() -> None:
+        if wait_until_ready(f"http://{orders['host']}:{orders['port']}/health", 60):
+            print(texts["ready"], flush=True)
+
+    threading.Thread(target=announce, daemon=True).start()
+    runner.run()
+    print(texts["stopping"], flush=True)
+    return 0
+
+
 def _listen_within(host: str, port: int, seconds: float) -> socket.socket | None:
     # a platform that was just killed may need a moment until its gateway is gone too
     deadline = time.monotonic() + seconds
@@ -204,3 +240,7 @@ def _listen_within(host: str, port: int, seconds: float) -> socket.socket | None
 
 def _die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(json.loads(sys.argv[1])))
