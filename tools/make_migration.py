@@ -3,6 +3,7 @@
 Compares the tables the slices declare with a fresh database brought to the newest revision.
 """
 
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -17,3 +18,5 @@ with tempfile.TemporaryDirectory() as folder:
         schema.migrate(db)
     with db.engine.begin() as connection:
         schema.autogenerate(connection, message, revision)
+written = sorted((schema.MIGRATIONS / "versions").glob(f"{revision}_*.py"))
+subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", *map(str, written)], check=True)
