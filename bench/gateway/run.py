@@ -137,7 +137,9 @@ class Comparison:
         folder = self._folder / f"{self._starts:03d}-{peer.name}"
         folder.mkdir()
         self._setting = Setting(self._upstream.url, workers, self._cores, folder)
-        return peer.start(self._setting)
+        running = peer.start(self._setting)
+        self._cores.gateway(workers).prefer(running.platform())
+        return running
 
     def _kept_logs(self) -> str:
         """Keeps the logs of the peer that did not start: its folder is temporary."""

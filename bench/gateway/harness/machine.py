@@ -29,7 +29,12 @@ class Place:
         os.sched_setaffinity(0, self.cores)
         if self.nice:
             os.setpriority(os.PRIO_PROCESS, 0, self.nice)
-            group = Path("/proc/self/autogroup")
+            self.prefer(["self"])
+
+    def prefer(self, pids: Iterable[int | str]) -> None:
+        """For processes that began a session of their own, which starts without preference."""
+        for pid in pids if self.nice else ():
+            group = Path(f"/proc/{pid}/autogroup")
             if group.exists():
                 group.write_text(str(self.nice))
 

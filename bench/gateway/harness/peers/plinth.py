@@ -23,7 +23,7 @@ _PLENTY = 1_000_000_000
 
 class Plinth(Peer):
     name = "plinth"
-    duties = "key check, limits, budget, model permissions, route, price, metering, request log"
+    duties = "key check, personal-data guard, limits, budget, model permissions, route, price, metering, request log"
 
     def prepare(self) -> dict[str, str]:
         if not _checkout_python().exists():
