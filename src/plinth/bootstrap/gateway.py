@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from plinth.gateway.completions import StoredCompletions
     from plinth.gateway.costs import Bookkeeper, CostReports, CostService, Currencies, Spending
     from plinth.gateway.dataplane.asgi import GatewayPorts
+    from plinth.gateway.dataplane.spans import Spans
     from plinth.gateway.limits.service import LimitService
     from plinth.gateway.moderations import ModerationService
     from plinth.gateway.responses import BackgroundRunner, ChatStream, ResponsesService
@@ -242,7 +243,7 @@ class GatewayParts:
     def ports(self, worker: int) -> GatewayPorts:
         """Everything one gateway process is given. `worker` counts them from 0."""
         from plinth.gateway import DatabaseFacts
-        from plinth.gateway.dataplane.asgi import GatewayPorts
+        from plinth.gateway.dataplane.asgi import GatewayPorts, TelemetryPorts
         from plinth.gateway.limits import Limiter, open_counters
         from plinth.gateway.limits.keeper import BOOKING_LAG_SECONDS, BudgetKeeper
         from plinth.serving import translate
@@ -274,8 +275,25 @@ class GatewayParts:
             api_socket=platform.home.api_socket,
             journal=platform.home.journal,
             budgets=BudgetKeeper(platform.db, self.spending(), limiter, platform.clock, BOOKING_LAG_SECONDS),
+            telemetry=TelemetryPorts(
+                spans=self._spans(worker),
+                logs=platform.home.logs,
+                pages=platform.home.run if workers > 1 else None,
+                pseudonym_key=platform.key.sign("pseudonyms", "gateway.telemetry").encode(),
+            ),
             worker=str(worker),
         )
+    def _spans(self, worker: int) -> Spans:
+        """Raises `MissingExtra`."""
+        endpoint = self._platform.settings.gateway.otlp_endpoint
+        if not endpoint:
+            from plinth.gateway.dataplane.spans import NoSpans
+
+            return NoSpans()
+        from plinth.adapters.telemetry.otel import OtlpSpans
+
+        return OtlpSpans(endpoint, str(worker))
+
 
     @cached_property
     def movers(self) -> list[Mover]:

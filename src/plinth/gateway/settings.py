@@ -64,3 +64,30 @@ class GatewaySettings(Section):
 
     drain_seconds: int = Field(default=30, ge=0)
     """At shutdown, how long running answers may take to finish."""
+    log_requests: bool = True
+    """Write a line for each model call to `logs/requests-<worker>.jsonl`. See the telemetry page of the docs."""
+
+    log_sample: float = Field(default=1.0, ge=0, le=1)
+    """Share of the ordinary calls that get a line. Failed and slow ones always do, up to `log_bytes_per_second`."""
+
+    log_slow_seconds: float = Field(default=10.0, gt=0)
+    """A call that took so long to its first token (or to its end, without one) is slow."""
+
+    log_bytes_per_second: int = Field(default=256 * 1024, ge=4096)
+    """The request log's bound for each process. Above half of it only failed and slow calls are written."""
+
+    log_file_bytes: int = Field(default=64 * 1024 * 1024, ge=64 * 1024)
+    """A request log of this size is moved aside."""
+
+    log_files: int = Field(default=5, ge=1, le=100)
+    """Request log files kept for each process, with the current one."""
+
+    otlp_endpoint: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Send spans to this OpenTelemetry collector, as http://127.0.0.1:4318/v1/traces. Empty: no spans."""
+
+    trace_sample: float = Field(default=1.0, ge=0, le=1)
+    """Share of the model calls that get spans. A call with a `traceparent` does what that says."""
+
+    trace_outside: bool = False
+    """Pass `traceparent` on to targets outside this machine too."""
+

@@ -34,6 +34,7 @@ async def answer(stages: Stages, call: Call, operation: Operation, snapshot: Sna
     caller to tell the client, `ClientGone` when there is nobody left to tell."""
     meter = Meter(stages.clock, actor, operation, call.request_id)
     meter.prices = snapshot.prices.of(actor.organization_id)
+    meter.trace = stages.tracer.begin(call.headers)
     stages.metrics.in_flight += 1
     answering = _Answering(stages, call, snapshot, actor, meter)
     try:
@@ -65,6 +66,8 @@ class _Answering:
         body = await call.body(settings.max_body_bytes, settings.body_timeout_seconds)
         request = parse(operation, body, settings.max_json_depth)
         meter.model, meter.end_user, meter.streamed = request.model, request.user, request.stream
+        if meter.trace is not None:
+            meter.trace.asked(request)
         if call.headers.get(PRIORITY) == b"batch":
             meter.priority = BATCH
         plan = self._plan(request)

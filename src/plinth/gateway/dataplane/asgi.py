@@ -3,9 +3,11 @@ passed to the control plane. Nothing but `GET /health` and `GET /livez` answers 
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import os
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -16,17 +18,21 @@ from plinth.gateway.dataplane.authenticate import authenticate, require
 from plinth.gateway.dataplane.breaker import Breakers
 from plinth.gateway.dataplane.call import Call, Message, Receive, Send
 from plinth.gateway.dataplane.deliver import circuit_key
+from plinth.gateway.dataplane.exposition import CONTENT_TYPE
 from plinth.gateway.dataplane.forward import Forwarder
 from plinth.gateway.dataplane.health import Health
 from plinth.gateway.dataplane.journal import CompletionJournal, UsageJournal
-from plinth.gateway.dataplane.metrics import CONTENT_TYPE, Metrics
+from plinth.gateway.dataplane.metrics import Metrics
 from plinth.gateway.dataplane.mirrors import Mirrors
 from plinth.gateway.dataplane.plan import Planner
 from plinth.gateway.dataplane.ports import FactSource, Tokens, Translate, Wanted
 from plinth.gateway.dataplane.proxy import Proxy
+from plinth.gateway.dataplane.requestlog import LogFile, LogRules, LogWriter, Pseudonyms, RequestLog
 from plinth.gateway.dataplane.resolve import Resolver
 from plinth.gateway.dataplane.retries import Retries, RetryBudget
+from plinth.gateway.dataplane.scrape import Scrape
 from plinth.gateway.dataplane.snapshot import Snapshot, SnapshotKeeper
+from plinth.gateway.dataplane.spans import NoSpans, Spans, Tracer
 from plinth.gateway.dataplane.stages import Stages
 from plinth.gateway.dataplane.transport import TransportError
 from plinth.gateway.dataplane.turnstile import Gate, Turnstiles
@@ -43,6 +49,23 @@ from plinth.privacy import PrivacyGuard
 log = logging.getLogger(__name__)
 
 _OPERATIONS = {f"/v1/{operation}": operation for operation in Operation}
+
+
+@dataclass(frozen=True)
+class TelemetryPorts:
+    """Where this process tells about itself.
+
+    Args:
+        logs: folder of the request log; None for no such log.
+        pages: folder in which the machine's workers leave their metrics for each other; None when
+            there is one worker.
+        pseudonym_key: hashes what must not be read in the log; give the same to all workers.
+    """
+
+    spans: Spans = field(default_factory=NoSpans)
+    logs: Path | None = None
+    pages: Path | None = None
+    pseudonym_key: bytes = field(default_factory=lambda: os.urandom(32), repr=False)
 
 
 @dataclass(frozen=True)
@@ -63,6 +86,7 @@ class GatewayPorts:
     journal: Path
     budgets: Background | None = None
     worker: str = "0"
+    telemetry: TelemetryPorts = TelemetryPorts()
 
 
 class Background(Protocol):
@@ -81,6 +105,9 @@ class Gateway:
         self._keeper = SnapshotKeeper(ports.facts, settings.snapshot_poll_seconds, self._prepare, self._follow)
         self._journal = UsageJournal(ports.journal, settings.usage_flush_seconds, settings.usage_held_records)
         self._metrics = Metrics(ports.worker)
+        pseudonyms = Pseudonyms(ports.telemetry.pseudonym_key)
+        request_log, self._log_writer = _request_log(ports, pseudonyms)
+        self._spans = ports.telemetry.spans
         self._forwarder = Forwarder(settings.connect_timeout_seconds, ports.translate)
         self._stages = Stages(
             settings=settings,
@@ -97,7 +124,10 @@ class Gateway:
             completions=CompletionJournal(ports.journal, settings.usage_flush_seconds),
             mirrors=Mirrors(settings.mirrors_at_once),
             metrics=self._metrics,
+            tracer=Tracer(self._spans, settings.trace_sample, settings.trace_outside, pseudonyms.plain),
+            request_log=request_log,
         )
+        self._scrape = Scrape(self._stages, self._keeper, ports.telemetry.pages)
         self._budgets = ports.budgets
         self._proxy = Proxy(str(ports.api_socket), settings.body_timeout_seconds)
         self._health = Health(self._keeper, self._proxy, ports.clock)
@@ -131,7 +161,7 @@ class Gateway:
     async def _route(self, call: Call) -> None:
         operation = _OPERATIONS.get(call.path)
         if operation is not None and call.method == "POST":
-            snapshot, actor = self._caller(call)
+            snapshot, actor = self._caller_of_model(call, operation)
             await answer(self._stages, call, operation, snapshot, actor)
         elif call.path == "/livez" and call.method in ("GET", "HEAD"):
             await call.respond(200, b'{"status":"ok"}')
@@ -140,7 +170,7 @@ class Gateway:
             await call.respond(status, orjson.dumps(body))
         elif call.path == "/metrics" and call.method in ("GET", "HEAD"):
             require(self._caller(call)[1], "usage:read")
-            await call.respond(200, self._metrics.expose(), CONTENT_TYPE)
+            await call.respond(200, await self._scrape.page(), CONTENT_TYPE)
         else:
             self._metrics.proxied += 1
             await self._proxy.relay(call)
@@ -151,6 +181,16 @@ class Gateway:
         if snapshot is None:
             raise NotReady(retry_after_seconds=1)
         return snapshot, authenticate(snapshot, call.headers, self._tokens, self._clock.unix())
+
+    def _caller_of_model(self, call: Call, operation: Operation) -> tuple[Snapshot, Actor]:
+        """Like `_caller`; who is turned away here is known to nobody and has no usage record."""
+        try:
+            return self._caller(call)
+        except PlinthError as error:
+            self._metrics.refused(error.code)
+            if (request_log := self._stages.request_log) is not None:
+                request_log.refused(call.request_id, operation.value, error.status, error.code)
+            raise
 
     def _prepare(self, snapshot: Snapshot) -> None:
         """On the keeper's thread, before a request can see the snapshot."""
@@ -172,6 +212,9 @@ class Gateway:
         self._keeper.start()
         if self._budgets is not None:
             self._budgets.start()
+        if self._log_writer is not None:
+            self._log_writer.start()
+        self._scrape.start()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._keeper.stop()
@@ -182,7 +225,21 @@ class Gateway:
         self._stages.completions.stop()
         self._forwarder.close()
         self._stages.limiter.close()
+        await self._scrape.stop()
+        if self._log_writer is not None:
+            self._log_writer.stop()
+        await asyncio.to_thread(self._spans.stop)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _request_log(ports: GatewayPorts, pseudonyms: Pseudonyms) -> tuple[RequestLog | None, LogWriter | None]:
+    settings, folder = ports.settings, ports.telemetry.logs
+    if folder is None or not settings.log_requests:
+        return None, None
+    rules = LogRules(settings.log_sample, settings.log_slow_seconds * 1000, settings.log_bytes_per_second)
+    request_log = RequestLog(rules, ports.clock, pseudonyms, ports.worker)
+    file = LogFile(folder / f"requests-{ports.worker}.jsonl", settings.log_file_bytes, settings.log_files)
+    return request_log, LogWriter(request_log, file)
 
 
 def create_app(ports: GatewayPorts) -> Gateway:

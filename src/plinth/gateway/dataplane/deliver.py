@@ -14,6 +14,7 @@ import orjson
 from plinth import __version__
 from plinth.gateway.dataplane.breaker import REFUSED
 from plinth.gateway.dataplane.call import Call
+from plinth.gateway.dataplane.forward import Exchange
 from plinth.gateway.dataplane.guarded import Guarded, guard_request
 from plinth.gateway.dataplane.meter import Meter
 from plinth.gateway.dataplane.plan import Plan, Step
@@ -122,6 +123,7 @@ class Delivery:
     async def _account_for_lost(self, error: PlinthError, step: Step, number: int) -> None:
         extra = {"target": step.name, "attempt": number, "code": error.code, "reason": error.fields.get("reason", "")}
         log.warning("a target did not answer; trying again", extra=extra)
+        self._stages.metrics.retried(step.name, error.code)
         if record := self._meter.lost(error.status, error.code):
             await self._stages.account(record)
 
@@ -184,11 +186,16 @@ class Delivery:
         policy = self._plan.policy()
         if not policy.guards(remote=endpoint.egress):
             return Guarded(request, None)
-        return await guard_request(self._stages.guard, policy, self._plan.data_class, request)
+        found = self._stages.metrics.found
+        return await guard_request(self._stages.guard, policy, self._plan.data_class, request, found)
+
+    def _exchange(self, guarded: Guarded, endpoint: Endpoint, meter: Meter) -> Exchange:
+        patience, headers = self._plan.patience, meter.trace_headers
+        return self._stages.forwarder.exchange(guarded.request, endpoint, patience, headers)
 
     async def _stream(self, endpoint: Endpoint, meter: Meter) -> None:
         guarded = await self._guarded(self._request, endpoint)
-        async with self._stages.forwarder.exchange(guarded.request, endpoint, self._plan.patience) as exchange:
+        async with self._exchange(guarded, endpoint, meter) as exchange:
             if endpoint.url is not None and guarded.answers is None and not self._request.store:
                 relay = Relay(self._request.model, self._request.include_usage, meter.tally)
                 async for ready in exchange.relayed(relay):
@@ -212,7 +219,7 @@ class Delivery:
     async def _whole(self, request: ModelRequest, endpoint: Endpoint, meter: Meter) -> dict[str, Any]:
         """A complete answer: a provider's, or an engine's stream put together."""
         guarded = await self._guarded(request, endpoint)
-        async with self._stages.forwarder.exchange(guarded.request, endpoint, self._plan.patience) as exchange:
+        async with self._exchange(guarded, endpoint, meter) as exchange:
             if endpoint.url is not None:
                 answer = await exchange.answer(meter.tally)
                 meter.saw_piece()
@@ -226,7 +233,7 @@ class Delivery:
 
     async def _embeddings(self, endpoint: Endpoint, meter: Meter) -> dict[str, Any]:
         guarded = await self._guarded(self._request, endpoint)
-        async with self._stages.forwarder.exchange(guarded.request, endpoint, self._plan.patience) as exchange:
+        async with self._exchange(guarded, endpoint, meter) as exchange:
             return await exchange.embeddings(meter.tally)
 
     async def _cheaply(self) -> bool:

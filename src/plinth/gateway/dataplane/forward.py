@@ -64,10 +64,12 @@ class Forwarder:
     def close(self) -> None:
         self._pool.close()
 
-    def exchange(self, request: ModelRequest, endpoint: Endpoint, patience: Patience) -> Exchange:
+    def exchange(self, request: ModelRequest, endpoint: Endpoint, patience: Patience, headers: bytes = b"") -> Exchange:
         """`async with`: sends the request; leaving before the answer's end closes the connection, which
-        ends the generation."""
-        return Exchange(request, endpoint, self._pool, patience, self._body(request, endpoint))
+        ends the generation. `headers` are whole lines."""
+        exchange = Exchange(request, endpoint, self._pool, patience, self._body(request, endpoint))
+        exchange.more_headers = headers
+        return exchange
 
     def _body(self, request: ModelRequest, endpoint: Endpoint) -> bytes:
         fields = request.fields
@@ -88,6 +90,7 @@ class Exchange:
         self._connection: Connection | None = None
         self._total: asyncio.TimerHandle | None = None
         self.streams = False
+        self.more_headers = b""
 
     async def __aenter__(self) -> Exchange:
         try:
@@ -105,7 +108,7 @@ class Exchange:
         try:
             self._address = address = Address.of(self._endpoint.socket_path, self._endpoint.url)
             head = _request_head(address, self._request.operation, self._endpoint.key)
-            message = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+            message = b"%b%d\r\n%b\r\n%b" % (head, len(body), self.more_headers, body)
             try:
                 await self._send(message, fresh=self._endpoint.url is None)
             except TransportError as error:

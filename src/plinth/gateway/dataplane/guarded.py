@@ -7,7 +7,7 @@ that is sent after all.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -27,10 +27,14 @@ class Guarded:
 
 
 async def guard_request(
-    guard: PrivacyGuard, policy: Policy, data_class: DataClass | None, request: ModelRequest
+    guard: PrivacyGuard,
+    policy: Policy,
+    data_class: DataClass | None,
+    request: ModelRequest,
+    found: Callable[[Mapping[str, int]], None],
 ) -> Guarded:
-    """Raises `BlockedByPolicy`, `GuardUnavailable`, and `Unsupported` for token ids, which nobody can
-    look into."""
+    """`found` is told how many findings of which kinds there were. Raises `BlockedByPolicy`,
+    `GuardUnavailable`, and `Unsupported` for token ids, which nobody can look into."""
     for name in ("prompt", "input"):
         value = request.fields.get(name)
         if isinstance(value, list) and value and not isinstance(value[0], str):
@@ -38,6 +42,7 @@ async def guard_request(
     texts: list[str] = []
     _walk(request.fields, texts.append)
     masked = await guard.outgoing(texts, policy, data_class)
+    found(masked.found)
     masked.require_allowed()
     changed = list(masked.texts) != texts
     answers = AnswerGuard(guard, masked) if changed or policy.answers else None

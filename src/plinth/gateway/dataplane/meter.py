@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from plinth.gateway.costs import Prices
 from plinth.gateway.dataplane.ports import Endpoint, PublicModel
+from plinth.gateway.dataplane.spans import Attempted, Trace
 from plinth.gateway.model import Operation, RecordKind, Tally, UsageRecord
 from plinth.identity import Actor
 from plinth.kit.clock import Clock
@@ -24,10 +25,12 @@ class Meter:
         self.status = 500
         self.prices: Prices | None = None
         self.winner: Meter = self
+        self.trace: Trace | None = None
         self._leave_target()
 
     def _leave_target(self) -> None:
         self._endpoint: Endpoint | None = None
+        self._attempted: Attempted | None = None
         self._model_id = self._target = ""
         self._first_token: float | None = None
         self._dispatched = 0.0
@@ -37,7 +40,7 @@ class Meter:
         """For a second target that is asked beside the first."""
         other = Meter(self._clock, self._actor, self._operation, self._request_id)
         other._created_at, other._started = self._created_at, self._started
-        for name in ("model", "route", "end_user", "priority", "streamed", "prices"):
+        for name in ("model", "route", "end_user", "priority", "streamed", "prices", "trace"):
             setattr(other, name, getattr(self, name))
         return other
 
@@ -53,7 +56,16 @@ class Meter:
         """A target gets the request now."""
         self._leave_target()
         self._endpoint, self._model_id, self._target = endpoint, model.id, model.name
+        if self.trace is not None:
+            self._attempted = self.trace.attempt(endpoint)
         self._dispatched = self._clock.monotonic()
+
+    @property
+    def trace_headers(self) -> bytes:
+        """The header lines that tell the target whose child its spans are."""
+        if self.trace is None or self._attempted is None:
+            return b""
+        return self.trace.headers(self._attempted)
 
     def lost(self, status: int, error_code: str, kind: RecordKind = RecordKind.attempt) -> UsageRecord | None:
         """The record of an attempt whose answer does not count; None when it reached no target."""
@@ -83,7 +95,7 @@ class Meter:
         self.tally.settle()
         now, endpoint = self._clock.monotonic(), self._endpoint
         cost, currency = self._price()
-        return UsageRecord(
+        record = UsageRecord(
             id=new_id("usage_"),
             created_at=self._created_at,
             organization_id=self._actor.organization_id,
@@ -114,6 +126,9 @@ class Meter:
             currency=currency,
             request_id=self._request_id,
         )
+        if self.trace is not None:
+            self.trace.ended(record, self._attempted)
+        return record
 
     def _price(self) -> tuple[int | None, str]:
         """Of a provider's work; our own engines' hour is settled later."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -111,6 +112,8 @@ class SnapshotKeeper:
         self._before, self._after = before, after
         self.current: Snapshot | None = None
         self.database_away = False
+        # when the facts were last looked at with success, by the monotonic clock
+        self.seen_at: float | None = None
         self._position = -1
         self._force = True
         self._stop, self._wake = threading.Event(), threading.Event()
@@ -163,7 +166,7 @@ class SnapshotKeeper:
             else:
                 if self.database_away:
                     log.warning("the snapshot is fresh again")
-                self.database_away = False
+                self.database_away, self.seen_at = False, time.monotonic()
             if rebuilt:
                 self._announce()
             self._wake.wait(self._poll_seconds)

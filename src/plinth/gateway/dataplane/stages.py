@@ -10,8 +10,10 @@ from plinth.gateway.dataplane.journal import CompletionJournal, UsageJournal
 from plinth.gateway.dataplane.metrics import Metrics
 from plinth.gateway.dataplane.mirrors import Mirrors
 from plinth.gateway.dataplane.plan import Planner
+from plinth.gateway.dataplane.requestlog import RequestLog
 from plinth.gateway.dataplane.resolve import Resolver
 from plinth.gateway.dataplane.retries import Retries
+from plinth.gateway.dataplane.spans import Tracer
 from plinth.gateway.dataplane.turnstile import Turnstiles
 from plinth.gateway.limits import Limiter
 from plinth.gateway.model import UsageRecord
@@ -38,7 +40,11 @@ class Stages:
     completions: CompletionJournal
     mirrors: Mirrors
     metrics: Metrics
+    tracer: Tracer
+    request_log: RequestLog | None
 
     async def account(self, record: UsageRecord) -> None:
         self.metrics.finished(record)
+        if self.request_log is not None:
+            self.request_log.add(record)
         await self.journal.add(record)
