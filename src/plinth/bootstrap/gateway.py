@@ -123,9 +123,8 @@ class GatewayParts:
         )
 
     def _names(self, session: Session, project_id: str) -> Sequence[str]:
-        models = [model.name for model in self._platform.registry.models(session, project_id)]
-        routes = [plan.name for plan in self.routes.snapshot(session) if plan.project_id == project_id]
-        return sorted({*models, *routes})
+        routed = self.routes.names(session, project_id)
+        return sorted({model.name for model in self._platform.registry.models(session, project_id)} | routed.keys())
 
     # webhooks
 
@@ -275,14 +274,15 @@ class GatewayParts:
             api_socket=platform.home.api_socket,
             journal=platform.home.journal,
             budgets=BudgetKeeper(platform.db, self.spending(), limiter, platform.clock, BOOKING_LAG_SECONDS),
+            worker=str(worker),
             telemetry=TelemetryPorts(
                 spans=self._spans(worker),
                 logs=platform.home.logs,
                 pages=platform.home.run if workers > 1 else None,
                 pseudonym_key=platform.key.sign("pseudonyms", "gateway.telemetry").encode(),
             ),
-            worker=str(worker),
         )
+
     def _spans(self, worker: int) -> Spans:
         """Raises `MissingExtra`."""
         endpoint = self._platform.settings.gateway.otlp_endpoint
@@ -293,7 +293,6 @@ class GatewayParts:
         from plinth.adapters.telemetry.otel import OtlpSpans
 
         return OtlpSpans(endpoint, str(worker))
-
 
     @cached_property
     def movers(self) -> list[Mover]:

@@ -31,7 +31,7 @@ def routers(platform: Platform) -> list[APIRouter]:
         identity(db, platform.identity, allow),
         catalog(db, platform.catalog, allow),
         data(db, platform.data, allow),
-        registry(db, platform.registry, allow),
+        registry(db, platform.registry, allow, parts_of(platform).routes.names),
         tuning(db, platform.tuning, allow),
         serving(db, platform.serving, platform.registry, allow),
         evaluation(db, platform.evaluation, platform.grader_runner, allow, public_url),

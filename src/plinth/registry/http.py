@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Query
 from plinth.identity import Actor
 from plinth.kit.db import Database
 from plinth.kit.http import Deleted, Guard, ListPage, page
+from plinth.registry.ports import Routed, not_routed
 from plinth.registry.schemas import (
     AliasChangeObject,
     AliasObject,
@@ -24,29 +25,30 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 After = Annotated[str | None, Query(max_length=255)]
 
 
-def router(db: Database, service: RegistryService, guard: Guard) -> APIRouter:
+def router(db: Database, service: RegistryService, guard: Guard, routed: Routed = not_routed) -> APIRouter:
     routes = APIRouter()
-    _models(routes, db, service, guard)
+    _models(routes, db, service, guard, routed)
     _versions(routes, db, service, guard)
     _aliases(routes, db, service, guard)
     return routes
 
 
-def _models(routes: APIRouter, db: Database, service: RegistryService, guard: Guard) -> None:
+def _models(routes: APIRouter, db: Database, service: RegistryService, guard: Guard, routed: Routed) -> None:
     tags: list[str | Enum] = ["models"]
     read, write = Depends(guard("models:read")), Depends(guard("models:write"))
 
     @routes.get("/v1/models", tags=tags)
     def list_models(actor: Actor = read) -> ListPage[ModelObject]:
         with db.read() as session:
-            models = [ModelObject.of(m) for m in service.models(session, actor.project_id)]
+            over = routed(session, actor.project_id)
+            models = [ModelObject.of(m) for m in service.models(session, actor.project_id, over)]
         return page(models, limit=len(models))
 
     # `:path` because a base model's id may contain '/'
     @routes.get("/v1/models/{model:path}", tags=tags)
     def retrieve_model(model: str, actor: Actor = read) -> ModelObject:
         with db.read() as session:
-            found = service.model(session, actor.project_id, model)
+            found = service.model(session, actor.project_id, model, routed(session, actor.project_id))
             return ModelObject.of(found, service.reports(session, found.resolved.id))
 
     @routes.delete("/v1/models/{model:path}", tags=tags)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,8 +13,16 @@ from plinth.kit.errors import NotFound
 Projects = Callable[[Session], Iterable[str]]
 """Every project's id (the gateway's snapshot is a list per project)."""
 
+Routed = Callable[[Session, str], Mapping[str, str]]
+"""`routed(session, project_id)`: names that are put over models elsewhere (routes), each with the name
+of the model it stands for first. They come before models of the same name."""
+
 Audit = Callable[[Session, Actor, str, str, dict[str, Any]], object]
 """`audit(session, actor, action, target, detail)`: identity's audit trail."""
+
+
+def not_routed(session: Session, project_id: str) -> Mapping[str, str]:
+    return {}
 
 
 class Base(Protocol):

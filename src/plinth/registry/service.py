@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from plinth.identity import Actor
@@ -216,8 +217,9 @@ class RegistryService:
 
     # lists
 
-    def models(self, session: Session, project_id: str) -> list[ListedModel]:
-        """Everything the project can name: bases, own versions, shared versions, aliases."""
+    def models(self, session: Session, project_id: str, routed: Mapping[str, str] | None = None) -> list[ListedModel]:
+        """Everything the project can name: bases, own versions, shared versions, aliases, and the names
+        that are `routed` to one of these."""
         bases = {base.id: base for base in self._bases.list(session, project_id)}
         listed = [_listed_base(base) for base in bases.values()]
         own = store.versions_of(session, project_id)
@@ -227,10 +229,18 @@ class RegistryService:
         for alias in store.aliases_of(session, project_id):
             if target := by_id.get(alias.target):
                 listed.append(ListedModel(**{**vars(target), "name": alias.name, "created_at": alias.created_at}))
+        if routed:
+            by_id = {entry.name: entry for entry in listed}
+            over = [ListedModel(**{**vars(by_id[m]), "name": name}) for name, m in routed.items() if m in by_id]
+            listed = [entry for entry in listed if entry.name not in routed] + over
         return listed
 
-    def model(self, session: Session, project_id: str, name: str) -> ListedModel:
+    def model(
+        self, session: Session, project_id: str, name: str, routed: Mapping[str, str] | None = None
+    ) -> ListedModel:
         """One entry of `models`. Raises `UnknownModel`."""
+        if routed and name in routed:
+            return ListedModel(**{**vars(self.model(session, project_id, routed[name])), "name": name})
         resolved = self.resolve(session, project_id, name)
         if resolved.kind is ModelKind.base:
             entry = _listed_base(self._bases.get(session, project_id, resolved.id))

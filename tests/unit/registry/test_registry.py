@@ -302,3 +302,15 @@ def test_names_over_http(db: Database, service: RegistryService, client: TestCli
     assert client.put("/api/aliases/a%20b", json={"target": "smol"}).status_code == 400
     caller.actor = actor(role=Role.viewer)
     assert client.put("/api/aliases/support", json={"target": "smol"}).status_code == 403
+
+
+def test_routes_are_listed_as_what_they_stand_for_and_come_before_models(
+    db: Database, registry: RegistryService
+) -> None:
+    over = {"chat": "smol", "org/e5": "smol", "gone": "nothing"}
+    with client_for(router(db, service, Caller(actor("proj_a")).guard, lambda session, project_id: over)) as client:
+        listed = {model["id"]: model for model in client.get("/v1/models").json()["data"]}
+        assert set(listed) == {"smol", "chat", "org/e5"}
+        assert listed["chat"]["shutdown_date"] == listed["org/e5"]["shutdown_date"] == "2030-01-31"
+        assert client.get("/v1/models/chat").json()["shutdown_date"] == "2030-01-31"
+        assert client.get("/v1/models/gone").status_code == 404

@@ -163,6 +163,14 @@ class RouteService:
         self._compiled = {key: known[key] for key in live}
         return list(self._compiled.values())
 
+    def names(self, session: Session, project_id: str) -> dict[str, str]:
+        """The project's routes, each with its heaviest target."""
+        return {
+            route.name: max(route.plan.targets, key=lambda target: target.weight).model
+            for route in self.snapshot(session)
+            if route.project_id == project_id
+        }
+
     def policy_user(self, session: Session, project_id: str, policy: str) -> str | None:
         """Which route names this privacy policy, in words; None when none does."""
         named = (
