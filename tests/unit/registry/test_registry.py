@@ -304,9 +304,7 @@ def test_names_over_http(db: Database, service: RegistryService, client: TestCli
     assert client.put("/api/aliases/support", json={"target": "smol"}).status_code == 403
 
 
-def test_routes_are_listed_as_what_they_stand_for_and_come_before_models(
-    db: Database, registry: RegistryService
-) -> None:
+def test_routes_are_listed_as_what_they_stand_for(db: Database, service: RegistryService) -> None:
     over = {"chat": "smol", "org/e5": "smol", "gone": "nothing"}
     with client_for(router(db, service, Caller(actor("proj_a")).guard, lambda session, project_id: over)) as client:
         listed = {model["id"]: model for model in client.get("/v1/models").json()["data"]}
