@@ -127,7 +127,8 @@ class _RetrySoon:
 
 
 class NotReady(_RetrySoon, Unavailable):
-    """The gateway has not read its keys and models yet. Try again in {retry_after_seconds} seconds."""
+    """The gateway has not read its keys and models yet, or not for too long.
+    Try again in {retry_after_seconds} seconds."""
 
     code = "gateway_not_ready"
 

@@ -50,6 +50,9 @@ class GatewaySettings(Section):
     snapshot_poll_seconds: float = Field(default=0.1, gt=0)
     """How often the gateway looks for changed keys, models and endpoints."""
 
+    stale_limit_seconds: float = Field(default=86_400.0, gt=0)
+    """While the database is away, how long keys, routes and limits are taken from the last good reading. Then 503."""
+
     usage_flush_seconds: float = Field(default=0.25, gt=0)
     """How long usage records stay in the local journal before they move to the database."""
 
@@ -62,8 +65,6 @@ class GatewaySettings(Section):
     mirrors_at_once: int = Field(default=8, ge=0)
     """Shadow copies of requests that may run at once in each process; more are left out."""
 
-    drain_seconds: int = Field(default=30, ge=0)
-    """At shutdown, how long running answers may take to finish."""
     log_requests: bool = True
     """Write a line for each model call to `logs/requests-<worker>.jsonl`. See the telemetry page of the docs."""
 
@@ -91,3 +92,5 @@ class GatewaySettings(Section):
     trace_outside: bool = False
     """Pass `traceparent` on to targets outside this machine too."""
 
+    drain_seconds: int = Field(default=30, ge=0)
+    """At shutdown, how long running answers may take to finish."""

@@ -240,3 +240,17 @@ def test_the_last_good_snapshot_serves_while_the_database_is_away(world: World) 
     world.facts.away = world.usage.away = False
     assert len(world.records(1)) == 1
     wait_for(lambda: not world.app._keeper.database_away)
+
+
+def test_a_snapshot_that_is_too_old_is_not_relied_on(make_world: Any) -> None:
+    world = make_world(stale_limit_seconds=0.3)
+    world.facts.away = True
+    wait_for(lambda: world.app._keeper.database_away)
+    assert world.ask().choices
+    time.sleep(0.4)
+    with pytest.raises(openai.InternalServerError) as caught:
+        world.ask()
+    assert caught.value.code == "gateway_not_ready"
+    world.facts.away = False
+    wait_for(lambda: not world.app._keeper.database_away)
+    assert world.ask().choices

@@ -176,9 +176,9 @@ class Gateway:
             await self._proxy.relay(call)
 
     def _caller(self, call: Call) -> tuple[Snapshot, Actor]:
-        """Raises `Unauthenticated`; `NotReady` before the first snapshot."""
+        """Raises `Unauthenticated`; `NotReady` before the first snapshot and when it is too old."""
         snapshot = self._keeper.current
-        if snapshot is None:
+        if snapshot is None or self._keeper.is_stale(self._stages.settings.stale_limit_seconds):
             raise NotReady(retry_after_seconds=1)
         return snapshot, authenticate(snapshot, call.headers, self._tokens, self._clock.unix())
 

@@ -121,6 +121,10 @@ class SnapshotKeeper:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Future[None] | None = None
 
+    def is_stale(self, limit_seconds: float) -> bool:
+        """Whether the snapshot is too old to be relied on."""
+        return self.database_away and time.monotonic() - (self.seen_at or 0.0) > limit_seconds
+
     def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="gateway-snapshot", daemon=True)
