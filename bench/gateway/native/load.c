@@ -340,8 +340,8 @@ static void react(Client *c, int64_t now) {
     if (is("abandon")) {
         if (c->busy && c->marks >= option.after) {
             leavings[leaving_count].id = c->id;
-            disconnect(c);
             leavings[leaving_count++].at = now_ns();
+            disconnect(c);
             c->busy = 0, busy_count--, all++;
         }
         if (!c->busy && next_id < option.count) start(c, now_ns());

@@ -101,7 +101,7 @@ def test_the_upstream_knows_which_streams_were_left(upstream: Upstream, load: Lo
         time.sleep(0.02)
     left = dict(run["left"])
     assert sorted(left) == sorted(seen) == [1, 2, 3, 4, 5, 6]
-    assert all(seen[stream] - at > -1_000_000 for stream, at in left.items())
+    assert all(seen[stream] >= at for stream, at in left.items())
 
 
 def test_a_stalled_reader_stops_the_upstream(upstream: Upstream, load: Load) -> None:
