@@ -66,8 +66,8 @@ class Provider:
             return
         if self.mode == "hang":
             time.sleep(self.pause)
-        if self.mode == "garbage":
-            self._whole(handler, ["?"])
+        if self.mode in GARBAGE:
+            self._whole(handler, GARBAGE[self.mode])
         elif "input" in body:
             data = [{"object": "embedding", "index": 0, "embedding": [0.5, 0.25]}]
             self._whole(handler, {"object": "list", "data": data, "model": "theirs", "usage": USAGE})
@@ -128,6 +128,12 @@ class Provider:
         handler.wfile.write(data)
 
 
+GARBAGE: dict[str, Any] = {
+    "garbage": ["?"],
+    "no_choices": {"choices": []},
+    "no_message": {"choices": [{"index": 0}]},
+    "odd_choice": {"choices": [7]},
+}
 REFUSALS: dict[str, tuple[int, Any, dict[str, str]]] = {
     "limited": (429, {"error": {"message": "slow down", "type": "rate_limit"}}, {"retry-after": "17"}),
     "broken": (500, {"error": {"message": "boom"}}, {}),
@@ -198,7 +204,7 @@ def test_many_at_once(world: World, provider: Provider) -> None:
         ("broken", 503, "engine_lost"),
         ("denied", 503, "engine_lost"),
         ("wrong", 400, "engine_refused"),
-        ("garbage", 503, "engine_lost"),
+        *((mode, 503, "engine_lost") for mode in GARBAGE),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])

@@ -33,13 +33,12 @@ class Family:
         """`labels` from `labels_of`."""
         self._lines.append(f"{self._sample}{{{labels}}} {float(value)}\n")
 
-    def add_histogram(self, labels: Mapping[str, str], buckets: Iterable[tuple[str, int]], total: float) -> None:
+    def add_histogram(self, labels: str, buckets: Iterable[tuple[str, int]], total: float) -> None:
         """`buckets` are (upper bound, count of everything up to it); the last one is `+Inf` and counts all."""
-        own, count = labels_of(labels), 0
+        count, bucket = 0, f"{self.name}_bucket{{le="
         for bound, count in buckets:
-            within = labels_of({**labels, "le": bound})
-            self._lines.append(f"{self.name}_bucket{{{within}}} {float(count)}\n")
-        self._lines.append(f"{self.name}_count{{{own}}} {float(count)}\n{self.name}_sum{{{own}}} {float(total)}\n")
+            self._lines.append(f'{bucket}"{bound}",{labels}}} {count}.0\n')
+        self._lines.append(f"{self.name}_count{{{labels}}} {count}.0\n{self.name}_sum{{{labels}}} {float(total)}\n")
 
     def text(self) -> str:
         return "".join(self._lines)

@@ -170,7 +170,7 @@ class Exchange:
     async def answer(self, tally: Tally) -> dict[str, Any]:
         """A provider's whole answer, as it is but for the model's public name."""
         decoded = _decoded(await self.read_all(_MAX_ANSWER_BYTES))
-        if not isinstance(decoded.get("choices"), list):
+        if not _has_choices(decoded, "message" if self._request.operation is Operation.chat else "text"):
             if "error" in decoded:
                 raise self.refusal(500, decoded)
             raise self.lost("it sent garbage")
@@ -296,6 +296,15 @@ def _request_head(address: Address, operation: Operation, key: str | None) -> by
         headers.append((b"connection", b"close"))
     head = request_bytes("POST", f"{address.prefix}/{operation}".encode(), headers)
     return head.removesuffix(b"\r\n") + b"content-length: "
+
+
+def _has_choices(answer: dict[str, Any], part: str) -> bool:
+    choices = answer.get("choices")
+    return (
+        isinstance(choices, list)
+        and bool(choices)
+        and all(isinstance(choice, dict) and isinstance(choice.get(part), dict | str) for choice in choices)
+    )
 
 
 def _decoded(body: bytes) -> dict[str, Any]:

@@ -44,8 +44,9 @@ class Histogram:
 
 @dataclass
 class _Model:
-    """What is counted for one public model name and operation."""
+    """What is counted for one public model name and operation, which are its `labels`."""
 
+    labels: str
     seconds: Histogram = field(default_factory=Histogram)
     first_token: Histogram = field(default_factory=Histogram)
     statuses: dict[tuple[str, int], int] = field(default_factory=dict)
@@ -107,7 +108,7 @@ class Metrics:
         yield from self._model_families()
         targets = Family("plinth_target_first_token_seconds", "histogram", "From dispatch to the target's first text")
         for target, histogram in list(self._targets.items()):
-            own = {"target": target, "worker": self.worker}
+            own = labels_of({"target": target, "worker": self.worker})
             targets.add_histogram(own, histogram.buckets(), histogram.sum)
         yield targets
         yield self.family("plinth_errors", "counter", "Model calls that ended in an error", "code", self._errors)
@@ -139,24 +140,32 @@ class Metrics:
         return family
 
     def _model_families(self) -> Iterator[Family]:
+        """One loop for each family: nobody is answered while one is made."""
+        models, worker = list(self._models.values()), labels_of({"worker": self.worker})
         requests = Family("plinth_requests", "counter", "Model calls by kind and status")
-        seconds = Family("plinth_request_seconds", "histogram", "From request to the end of the answer")
-        first = Family("plinth_first_token_seconds", "histogram", "From request to the first text")
-        tokens = Family("plinth_tokens", "counter", "Tokens by kind")
-        for (operation, name), model in self._models.items():
-            own = {"operation": operation, "model": name, "worker": self.worker}
+        for model in models:
             for (kind, status), count in model.statuses.items():
-                requests.add(labels_of({**own, "kind": kind, "status": str(status)}), count)
-            seconds.add_histogram(own, model.seconds.buckets(), model.seconds.sum)
-            first.add_histogram(own, model.first_token.buckets(), model.first_token.sum)
+                requests.add(f'kind="{kind}",{model.labels},status="{status}",{worker}', count)
+        yield requests
+        seconds = Family("plinth_request_seconds", "histogram", "From request to the end of the answer")
+        for model in models:
+            seconds.add_histogram(f"{model.labels},{worker}", model.seconds.buckets(), model.seconds.sum)
+        yield seconds
+        first = Family("plinth_first_token_seconds", "histogram", "From request to the first text")
+        for model in models:
+            first.add_histogram(f"{model.labels},{worker}", model.first_token.buckets(), model.first_token.sum)
+        yield first
+        tokens = Family("plinth_tokens", "counter", "Tokens by kind")
+        for model in models:
             for kind in ("prompt", "cached", "completion"):
-                tokens.add(labels_of({**own, "kind": kind}), getattr(model, kind))
-        yield from (requests, seconds, first, tokens)
+                tokens.add(f'kind="{kind}",{model.labels},{worker}', getattr(model, kind))
+        yield tokens
 
     def _new_model(self, key: tuple[str, str]) -> _Model:
         if len(self._models) >= _MOST_LABELS:
             key = (key[0], _OTHER)
-        return self._models.setdefault(key, _Model())
+        operation, name = key
+        return self._models.setdefault(key, _Model(labels_of({"model": name, "operation": operation})))
 
     def _target(self, target: str) -> Histogram:
         found = self._targets.get(target)

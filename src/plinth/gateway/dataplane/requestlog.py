@@ -99,7 +99,7 @@ class RequestLog:
         """A model call that was turned away before anybody knew whose it was."""
         if self._may_write(wanted=True):
             entry = {
-                **self._head(self._clock.unix(), status),
+                **self._head(_level(status), "model call"),
                 "kind": "refused",
                 "request_id": self._names.plain(request_id),
                 "operation": operation,
@@ -115,9 +115,7 @@ class RequestLog:
         dropped, wanted = self.dropped, self._dropped_wanted
         if dropped > self._told:
             entry = {
-                **self._head(self._clock.unix(), 200),
-                "level": "warning",
-                "message": "request log lines were dropped: more than gateway.log_bytes_per_second, or a slow disk",
+                **self._head("warning", "lines were left out: above gateway.log_bytes_per_second, or a slow disk"),
                 "kind": "dropped",
                 "dropped": dropped - self._told,
                 "dropped_failed_or_slow": wanted - self._told_wanted,
@@ -146,20 +144,14 @@ class RequestLog:
         self._bytes_in += len(line)
         self._lines.append(line)
 
-    def _head(self, unix: float, status: int) -> dict[str, Any]:
-        level = "info" if status < 400 or status == _CLIENT_GONE else "warning" if status < 500 else "error"
-        return {
-            "time": datetime.fromtimestamp(unix, UTC),
-            "level": level,
+    def _entry(self, record: UsageRecord) -> dict[str, Any]:
+        first, status = record.first_token_ms, record.status
+        entry = {
+            "time": datetime.fromtimestamp(record.created_at + record.total_ms / 1000, UTC),
+            "level": _level(status),
             "process": "gateway",
             "worker": self._worker,
             "message": "model call",
-        }
-
-    def _entry(self, record: UsageRecord) -> dict[str, Any]:
-        first = record.first_token_ms
-        entry = self._head(record.created_at + record.total_ms / 1000, record.status)
-        entry |= {
             "kind": record.kind,
             "request_id": self._names.plain(record.request_id),
             "organization": record.organization_id,
@@ -173,7 +165,7 @@ class RequestLog:
             "model_id": record.model_id,
             "engine": record.engine,
             "engine_group": record.endpoint_group,
-            "status": record.status,
+            "status": status,
             "error": record.error_code,
             "stream": record.streamed,
             "priority": record.priority,
@@ -188,6 +180,19 @@ class RequestLog:
         if record.end_user:
             entry["user_hash"] = self._names.of(record.end_user)
         return entry
+
+    def _head(self, level: str, message: str) -> dict[str, Any]:
+        return {
+            "time": datetime.fromtimestamp(self._clock.unix(), UTC),
+            "level": level,
+            "process": "gateway",
+            "worker": self._worker,
+            "message": message,
+        }
+
+
+def _level(status: int) -> str:
+    return "info" if status < 400 or status == _CLIENT_GONE else "warning" if status < 500 else "error"
 
 
 class LogFile:

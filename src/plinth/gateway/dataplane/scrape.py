@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from plinth.gateway.dataplane.breaker import Circuit
@@ -63,7 +64,7 @@ class Scrape:
     async def _own(self) -> str:
         """Requests get their turn between two families."""
         parts = []
-        for family in (*self._stages.metrics.families(), *self._states()):
+        for family in chain(self._stages.metrics.families(), self._states()):
             parts.append(family.text())
             await asyncio.sleep(0)
         return "".join(parts)

@@ -260,9 +260,9 @@ def as_chunks(answer: dict[str, Any], include_usage: bool) -> list[dict[str, Any
             message["tool_calls"] = [{**call, "index": place} for place, call in enumerate(calls)]
         for delta, reason, logprobs in (
             (message, None, choice.get("logprobs")),
-            ({}, choice["finish_reason"], None),
+            ({}, choice.get("finish_reason") or "stop", None),
         ):
-            part = {"index": choice["index"], "delta": delta, "logprobs": logprobs, "finish_reason": reason}
+            part = {"index": choice.get("index", 0), "delta": delta, "logprobs": logprobs, "finish_reason": reason}
             chunks.append({**head, "choices": [part], **usage})
     if include_usage:
         chunks.append({**head, "choices": [], "usage": answer.get("usage")})
