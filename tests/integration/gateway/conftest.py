@@ -16,7 +16,7 @@ import pytest
 from integration.gateway.fakes import AppThread, FakeEngine
 from plinth.adapters.detectors import detectors
 from plinth.gateway.completions import CompletionRecord
-from plinth.gateway.dataplane.asgi import GatewayPorts, create_app
+from plinth.gateway.dataplane.asgi import GatewayPorts, TelemetryPorts, create_app
 from plinth.gateway.dataplane.journal import completion_mover, usage_mover
 from plinth.gateway.dataplane.listener import protocol
 from plinth.gateway.dataplane.ports import Facts, InMemoryFacts, InMemoryUsage, MemoryEndpoint, MemoryModel
@@ -46,7 +46,7 @@ def key_entry(secret: str, role: Role = Role.developer, expires_at: float | None
 class World:
     """A running gateway, what it was given, and a client of it."""
 
-    def __init__(self, folder: Path, settings: GatewaySettings) -> None:
+    def __init__(self, folder: Path, settings: GatewaySettings, telemetry: TelemetryPorts) -> None:
         self.folder, self.settings = folder, settings
         self.engine = FakeEngine(folder / "engine.sock")
         self.engines = [self.engine]
@@ -78,6 +78,7 @@ class World:
             guard=PrivacyGuard(detectors("identifiers"), PrivacySettings(), SystemClock()),
             api_socket=folder / "api.sock",
             journal=folder,
+            telemetry=telemetry,
         )
         self._stop = threading.Event()
         self.completions: dict[str, CompletionRecord] = {}
@@ -152,9 +153,9 @@ def short_folder() -> Iterator[Path]:
 def make_world(short_folder: Path) -> Iterator[Callable[..., World]]:
     worlds: list[World] = []
 
-    def make(**settings: Any) -> World:
+    def make(telemetry: TelemetryPorts = TelemetryPorts(), **settings: Any) -> World:  # noqa: B008 (frozen)
         quick = {"start_timeout_seconds": 5, "switch_timeout_seconds": 1, "snapshot_poll_seconds": 0.02}
-        worlds.append(World(short_folder, GatewaySettings(**{**quick, **settings})))
+        worlds.append(World(short_folder, GatewaySettings(**{**quick, **settings}), telemetry))
         return worlds[-1]
 
     yield make

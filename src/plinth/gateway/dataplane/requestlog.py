@@ -22,6 +22,7 @@ import zlib
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -62,8 +63,9 @@ class Pseudonyms:
 
     def __init__(self, key: bytes) -> None:
         self._key = hashlib.sha256(key).digest()
+        self.of = lru_cache(maxsize=4096)(self._of)
 
-    def of(self, value: str) -> str:
+    def _of(self, value: str) -> str:
         """16 characters in hex."""
         return hashlib.blake2b(value.encode(errors="surrogatepass"), key=self._key, digest_size=8).hexdigest()
 
