@@ -23,6 +23,7 @@ from plinth.gateway.dataplane.ports import MemoryEndpoint, MemoryModel
 from plinth.gateway.dataplane.spans import InMemorySpans
 from plinth.gateway.routes import Plan, RoutePlan, Target
 
+DOCS = Path(__file__).resolve().parents[3] / "docs"
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{TRACE}-b7ad6b7169203331-01"
 SECRETS = ("my prompt", "Hello", "dear", KEY, VIEWER_KEY, "bob@example.com", "engine-key", "proj-nobody")
@@ -136,6 +137,11 @@ def test_the_page_says_how_the_parts_stand(make_world: Callable[..., World], tmp
     assert page["plinth_mirrors_left_out_total", "0"] == page["plinth_kept_answers_lost_total", "0"] == 0
     assert page["plinth_request_log_dropped_total", "0"] == 0
     assert page["plinth_retry_budget", "0"] > 1
+    heads = httpx.get(f"{world.url}/metrics", headers={"authorization": f"Bearer {KEY}"}).text
+    names = [line.split()[2] for line in heads.splitlines() if line.startswith("# TYPE ")]
+    for language in ("en", "zh"):
+        text = (DOCS / f"telemetry.{language}.md").read_text("utf-8")
+        assert [name for name in names if f"| `{name}` |" not in text] == []
     world.facts.away = True
     wait_for(lambda: scrape(world)["plinth_database_away", "0"] == 1)
     before = scrape(world)["plinth_snapshot_age_seconds", "0"]

@@ -14,6 +14,8 @@ from plinth.gateway.dataplane.requestlog import LogFile, LogRules, LogWriter, Ps
 from plinth.gateway.model import UsageRecord
 from plinth.kit.clock import FixedClock
 
+DOCS = Path(__file__).resolve().parents[3] / "docs"
+
 
 def record(**fields: Any) -> UsageRecord:
     some: dict[str, Any] = {
@@ -244,3 +246,11 @@ def test_a_disk_that_takes_nothing_costs_lines_and_is_said(tmp_path: Path, caplo
         "the request log cannot be written; its lines are lost",
         "the request log is written again",
     ]
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_field_is_documented(language: str) -> None:
+    log = make()
+    log.add(record(end_user="somebody"))
+    text = (DOCS / f"telemetry.{language}.md").read_text("utf-8")
+    assert [name for name in lines(log)[0] if f"`{name}`" not in text] == []
