@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import cache, cached_property
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from plinth.bootstrap.platform import Platform
 from plinth.kit.db import Session
+from plinth.kit.errors import MissingExtra
 
 if TYPE_CHECKING:
     from plinth.gateway.batches import BatchRunner, BatchService, Caller, InputChecker, NewOutput
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from plinth.gateway.webhooks.jobs import DeliveryLoop
     from plinth.kit.journal import Mover
     from plinth.privacy import PrivacyGuard, PrivacyService
+
+log = logging.getLogger(__name__)
 
 
 @cache
@@ -284,15 +288,16 @@ class GatewayParts:
         )
 
     def _spans(self, worker: int) -> Spans:
-        """Raises `MissingExtra`."""
-        endpoint = self._platform.settings.gateway.otlp_endpoint
-        if not endpoint:
-            from plinth.gateway.dataplane.spans import NoSpans
-
-            return NoSpans()
+        """None are sent where the extra is missing: that must not take the public port down."""
         from plinth.adapters.telemetry.otel import OtlpSpans
+        from plinth.gateway.dataplane.spans import NoSpans
 
-        return OtlpSpans(endpoint, str(worker))
+        endpoint = self._platform.settings.gateway.otlp_endpoint
+        try:
+            return OtlpSpans(endpoint, str(worker)) if endpoint else NoSpans()
+        except MissingExtra as error:
+            log.error("no spans are sent to gateway.otlp_endpoint", extra={"reason": error.message})
+            return NoSpans()
 
     @cached_property
     def movers(self) -> list[Mover]:
