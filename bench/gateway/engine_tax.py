@@ -30,6 +30,7 @@ from harness.peers.plinth import Installation
 MODEL = "smollm2-135m-instruct"
 STREAMS = 32
 KEPT = 0.97
+JUDGED_PAIRS = 3
 _CONTEXT_TOKENS = 512
 _BODY = {
     "messages": [{"role": "user", "content": "Tell a long story about a bank clerk. It is story @id=00000000."}],
@@ -85,7 +86,7 @@ def main() -> int:
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "engine_tax.json").write_text(json.dumps(results, indent=1) + "\n")
     print(_table(results))
-    return int(arguments.check and results["kept"] < KEPT)
+    return int(arguments.check and (len(pairs) < JUDGED_PAIRS or results["kept"] < KEPT))
 
 
 def _alternate(load: Load, installation: Installation, pairs: int, seconds: float) -> list[dict[str, float]]:
@@ -95,24 +96,31 @@ def _alternate(load: Load, installation: Installation, pairs: int, seconds: floa
         "direct": (Target(0, MODEL, key=engine["key"], unix=engine["socket"]), engine["body"]),
         "plinth": (Target(installation.port, MODEL, key=installation.keys["project_key"]), {"model": MODEL, **_BODY}),
     }
+
+    def tokens_per_second(way: str, seconds: float) -> float:
+        target, body = ways[way]
+        run = load.run(
+            target,
+            body,
+            connections=STREAMS,
+            seconds=seconds,
+            warmup=seconds / 4,  # the first answers' prompts are all read at once
+            mark='"content":"',
+            lean=1,  # an empty content is no token
+            header="connection: close" if way == "direct" else "",  # llama.cpp does not like kept connections
+        )
+        if not run["marks"] or run["bad"] or run["broken"]:
+            sys.exit(f"{way}: {run['bad']} bad, {run['broken']} broken of {run['requests']}: {run['complaint']}")
+        found: float = run["marks_per_second"]
+        return found
+
+    for way in ways:  # an engine's first prompts cost more than later ones, which share what it has read
+        tokens_per_second(way, seconds / 2)
     found = []
     for number in range(pairs):
         pair: dict[str, float] = {}
         for way in list(ways)[:: 1 if number % 2 == 0 else -1]:
-            target, body = ways[way]
-            run = load.run(
-                target,
-                body,
-                connections=STREAMS,
-                seconds=seconds,
-                warmup=min(5.0, seconds / 4),
-                mark='"content":"',
-                lean=1,  # an empty content is no token
-                header="connection: close" if way == "direct" else "",  # llama.cpp does not like kept connections
-            )
-            if not run["marks"] or run["bad"] or run["broken"]:
-                sys.exit(f"{way}: {run['bad']} bad, {run['broken']} broken of {run['requests']}: {run['complaint']}")
-            pair[way] = run["marks_per_second"]
+            pair[way] = tokens_per_second(way, seconds)
             print(f"pair {number + 1}: {way} {pair[way]:.1f} tokens/s", file=sys.stderr, flush=True)
             time.sleep(1)
         found.append(pair)
@@ -144,6 +152,8 @@ def _table(results: dict[str, Any]) -> str:
     low, high = (choose(pair["plinth"] / pair["direct"] for pair in results["pairs"]) for choose in (min, max))
     direct = [pair["direct"] for pair in results["pairs"]]
     verdict = "reached" if results["kept"] >= KEPT else "missed"
+    if len(direct) < JUDGED_PAIRS:
+        verdict = "too few pairs to judge"
     lines.append(f"\nMedian {results['kept']:.1%} ({low:.1%} to {high:.1%}); promised {KEPT:.0%}: {verdict}.")
     lines.append(f"The direct runs differ by {max(direct) / min(direct) - 1:.1%}: smaller differences say nothing.")
     return "\n".join(lines)
@@ -153,13 +163,15 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int)
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--quick", action="store_true", help="one pair of 10 seconds")
+    parser.add_argument("--quick", action="store_true", help="one pair of 20 seconds")
     parser.add_argument("--cache", type=Path, default=Path("~/.cache/plinth-bench"))
     parser.add_argument("--out", type=Path, default=Path(), help="folder for engine_tax.json")
-    parser.add_argument("--check", action="store_true", help=f"exit status 1 below {KEPT:.0%}")
+    parser.add_argument(
+        "--check", action="store_true", help=f"exit status 1 below {KEPT:.0%} or with fewer than three pairs"
+    )
     arguments = parser.parse_args()
     arguments.pairs = arguments.pairs or (1 if arguments.quick else 5)
-    arguments.seconds = arguments.seconds or (10.0 if arguments.quick else 60.0)
+    arguments.seconds = arguments.seconds or (20.0 if arguments.quick else 60.0)
     return arguments
 
 
