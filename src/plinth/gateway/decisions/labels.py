@@ -1,7 +1,7 @@
 """Probabilities of a question's options, from the log-probabilities that a model gives to their labels.
 
-An option is a capital letter in the prompt (A to T), a predicate's two are Yes and No: single tokens in
-every vocabulary we know. The model answers with one token, and its distribution over that token is read,
+An option is a capital letter in the prompt (A to T; a predicate's are A for true and B for false): single
+tokens in every vocabulary we know. The model answers with one token, and its distribution over that token is read,
 not the word. What this costs: small models favour some letters whatever these stand for (which a
 calibration can undo on average, not for a single text), a model that thinks before it answers puts nothing
 on the labels and refuses, and the tokenizer may split a label (then it is never seen, and the model refuses).
@@ -30,7 +30,7 @@ import yaml
 from plinth.evaluation import Completer
 from plinth.evaluation import Question as Call
 from plinth.gateway.decisions.errors import DecisionNoProbabilities, DecisionsNotPossible
-from plinth.gateway.decisions.model import Kind, Option, Question, Reading, Tokens
+from plinth.gateway.decisions.model import Option, Question, Reading, Tokens
 from plinth.kit.errors import PlinthError
 
 LISTED = 20
@@ -69,7 +69,7 @@ class LabelReader:
         """Raises `DecisionNoProbabilities`, `DecisionsNotPossible`, and what the completer raises."""
         groups = groups_of(question.options)
         if len(groups) == 1:
-            shares = self._shares(text, _asked(question), labels_of(question))
+            shares = self._shares(text, _asked(question), LETTERS[: len(question.options)])
             return _reading(shares.values, shares, self._least_mass)
         first = self._shares(text, _asked_for_group(question, groups), LETTERS[: len(groups)])
         if first.mass < self._least_mass:
@@ -86,7 +86,7 @@ class LabelReader:
         if len(group) == 1:
             return _even(1)
         narrowed = Question(question.kind, question.instructions, tuple(group))
-        return self._shares(text, _asked(narrowed), labels_of(narrowed))
+        return self._shares(text, _asked(narrowed), LETTERS[: len(group)])
 
     def _shares(self, text: str, asked: str, labels: Sequence[str]) -> Shares:
         found, bound, tokens = self._listed(text, asked, labels)
@@ -155,12 +155,6 @@ class LabelReader:
         return (entry if isinstance(entry, dict) else {}), tokens
 
 
-def labels_of(question: Question) -> Sequence[str]:
-    if question.kind is Kind.predicate:
-        return [_prompt()["true_label"], _prompt()["false_label"]]
-    return LETTERS[: len(question.options)]
-
-
 def groups_of(options: Sequence[Option]) -> list[Sequence[Option]]:
     """As few groups as there can be with up to 20 options each, in order, of nearly the same size."""
     count = -(-len(options) // LISTED)
@@ -201,12 +195,9 @@ def _shown(option: Option) -> str:
 
 
 def _label(token: str, labels: Sequence[str]) -> str | None:
-    """Which label the token is: with or without blanks around it, a word in any case, a letter as it is."""
+    """Which label the token is, with or without blanks around it; a small "a" is a word and not the label."""
     plain = token.strip()
-    for label in labels:
-        if plain == label or (len(label) > 1 and plain.casefold() == label.casefold()):
-            return label
-    return None
+    return plain if plain in labels else None
 
 
 def _probability(logprob: Any) -> float:
