@@ -23,7 +23,7 @@ import orjson
 import uvloop
 
 _SURE, _UNSURE = -0.01, -3.0
-_SLOW_WORDS = 100
+_SLOW_WORDS = 400
 
 
 def tokens(text: str) -> int:

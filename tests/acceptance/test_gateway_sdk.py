@@ -256,7 +256,7 @@ def test_spend_limit(gateway: Installation, client: OpenAI, provider: ProviderPr
 
     error = wait_for(refused_for_money, 20, "the end of the money")
     assert error.code == "insufficient_quota"
-    assert limit.retrieve(project).enforcement.status == "enforcing"
+    wait_for(lambda: limit.retrieve(project).enforcement.status == "enforcing", 10, "the status once it is booked")
     limit.delete(project)
     wait_for(lambda: refused_for_money() is None, 5, "an answer after the limit is gone")
 
