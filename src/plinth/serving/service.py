@@ -289,7 +289,7 @@ class ServingService:
             url=target.base_url,
             key=target.api_key,
             target=target.model,
-            capabilities=frozenset({"stream"}),
+            capabilities=frozenset(able for what, able in _ABLE.items() if what in base.capabilities),
             context_tokens=base.context_tokens or None,
             egress=True,
         )
@@ -298,6 +298,10 @@ class ServingService:
         """A person asked again: start counting failures anew."""
         if known := store.failures(session, group):
             store.put_failures(session, group, Failures(known.wish_hash, proven=known.proven))
+
+
+# what the catalogue says a remote model does -> what its endpoint can be asked for
+_ABLE = {"generate": "stream", "embed": "embed"}
 
 
 def engine_of(base: BaseModel) -> str:
