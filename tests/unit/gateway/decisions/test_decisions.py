@@ -35,7 +35,7 @@ SCORE = {
 
 
 def opinion(prompt: str) -> dict[str, float]:
-    if "Is this true" in prompt:
+    if "Statement:" in prompt:
         return {"A": 0.4, " A": 0.2, "B": 0.2, "Maybe": 0.2}
     if "Levels" in prompt:
         return {"A": 0.1, " B": 0.1, "C": 0.6, "Hm": 0.2}
@@ -110,7 +110,7 @@ def test_what_the_letter_is_in_small_is_a_word_and_not_the_label(web: TestClient
 def test_the_input_comes_first_and_is_the_same_for_every_question(web: TestClient, model: AnsweringModel) -> None:
     post(web, input="the very input", questions=[PREDICATE, CHOICE, SCORE])
     prompts = [call.messages[-1]["content"] for _, call in model.asked]
-    shared = prompts[0].split("The message is spam")[0]
+    shared = prompts[0].split("Statement:")[0]
     assert "the very input" in shared
     assert all(prompt.startswith(shared) for prompt in prompts)
     assert {call.messages[0]["content"] for _, call in model.asked} == {model.asked[0][1].messages[0]["content"]}
@@ -118,7 +118,7 @@ def test_the_input_comes_first_and_is_the_same_for_every_question(web: TestClien
 
 
 def test_a_model_with_something_else_in_mind_refuses_that_question_only(web: TestClient, model: AnsweringModel) -> None:
-    model.opinion = lambda prompt: {"I": 0.9, "A": 0.1} if "Is this true" in prompt else opinion(prompt)
+    model.opinion = lambda prompt: {"I": 0.9, "A": 0.1} if "Statement:" in prompt else opinion(prompt)
     refused, answered = post(web, questions=[PREDICATE, CHOICE]).json()["answers"]
     assert refused == {"type": "refusal", "name": "spam", "calibration": None, "mass": pytest.approx(0.1)}
     assert answered["type"] == "choice"
