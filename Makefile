@@ -34,8 +34,8 @@ demo: $(READY)
 	$(BIN)/plinth demo $(ARGS)
 
 check: $(READY)
-	$(BIN)/ruff check src tests tools
-	$(BIN)/ruff format --check src tests tools
+	$(BIN)/ruff check src tests tools bench
+	$(BIN)/ruff format --check src tests tools bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config importlinter.toml
 

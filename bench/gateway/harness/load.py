@@ -67,11 +67,11 @@ def chat_body(model: str, plan: Plan, stream: bool) -> dict[str, Any]:
     """A usual request, 0.6 kB."""
     messages = [
         {"role": "system", "content": _SYSTEM},
-        {"role": "user", "content": f"{_QUESTION} {plan.in_words()}"},
+        {"role": "user", "content": f"{_QUESTION} {plan.in_words(numbered=stream)}"},
     ]
     body = {"model": model, "messages": messages, "temperature": 0.7, "max_tokens": 256}
     return {**body, "stream": True} if stream else body
 
 
 def embedding_body(model: str) -> dict[str, Any]:
-    return {"model": model, "input": f"{_QUESTION} @id=00000000", "encoding_format": "float"}
+    return {"model": model, "input": _QUESTION, "encoding_format": "float"}

@@ -24,8 +24,11 @@ class Plan:
     size: int = 8
     gap_microseconds: int = 0
 
-    def in_words(self) -> str:
-        return f"@plan chunks={self.chunks} size={self.size} first=0 gap={self.gap_microseconds} @id=00000000"
+    def in_words(self, numbered: bool) -> str:
+        """`numbered`: every request gets another number, so that the upstream can tell who left. Not in the
+        others: eight digits look like the beginning of an identifier to a guard, and most questions have none."""
+        plan = f"@plan chunks={self.chunks} size={self.size} first=0 gap={self.gap_microseconds}"
+        return f"{plan} @id=00000000" if numbered else plan
 
 
 class UpstreamGone(Exception):

@@ -144,6 +144,8 @@ class PrivacyGuard:
             found.append(_all_findings(self._detectors, text))
             if self._clock.monotonic() > deadline:
                 raise TimeoutError
+        if not any(found) and not policy.refuses(data_class):  # most requests: as they are
+            return Masked(texts, Mask(()), {}, (), policy, tuple([()] * len(texts)))
         counts = Counter(finding.kind for findings in found for finding in findings)
         blocked = sorted(kind for kind in counts if policy.action(kind) is Action.block)
         if policy.refuses(data_class):
