@@ -183,9 +183,10 @@ def test_limits_answer_429_with_the_hosted_headers(two: Two) -> None:
 
 
 def test_a_providers_work_is_priced_at_once_and_our_own_later(two: Two) -> None:
-    price = Price("price_1", "", "model-one", 0.0, "USD", 1_000_000_000, 500_000_000, 2_000_000_000, 0, 0.0)
+    # half price for a provider's own batches, which a low-priority call of ours is not
+    price = Price("price_1", "", "model-one", 0.0, "USD", 1_000_000_000, 500_000_000, 2_000_000_000, 5000, 0.0)
     two.route(Plan(targets("one")), prices=PriceTable([price]))
-    two.world.ask()
+    two.world.ask(extra_headers={"X-Plinth-Priority": "batch"})
     two.world.client.chat.completions.create(model="own", messages=QUESTION["messages"])
     by_target = {record.target: record for record in two.world.records(2)}
     assert (by_target["one"].cost_nanos, by_target["one"].currency) == (7 * 1000 + 2 * 2000, "USD")

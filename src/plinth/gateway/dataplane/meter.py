@@ -81,7 +81,7 @@ class Meter:
         """About what the call will cost, 0 when no price is known."""
         if self.prices is None:
             return 0
-        found = self.prices.price(self._model_id, prompt, 0, completion, self.priority == BATCH, self._created_at)
+        found = self.prices.price(self._model_id, prompt, 0, completion, False, self._created_at)
         return found[0] if found else 0
 
     def saw_piece(self) -> None:
@@ -134,6 +134,7 @@ class Meter:
         """Of a provider's work; our own engines' hour is settled later."""
         if self._endpoint is None or not self._endpoint.url or self.prices is None:
             return None, ""
-        batch, tally = self.priority == BATCH, self.tally
-        found = self.prices.price(self._model_id, tally.prompt, tally.cached, tally.completion, batch, self._created_at)
+        tally, asked = self.tally, self._created_at
+        # never the batch price: that is for a provider's own batches, and this was an ordinary call to it
+        found = self.prices.price(self._model_id, tally.prompt, tally.cached, tally.completion, False, asked)
         return found or (None, "")
