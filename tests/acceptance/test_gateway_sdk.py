@@ -367,9 +367,6 @@ def test_unknown_model_and_parameters(client: OpenAI) -> None:
     assert ask(client, "x", extra_body={"no_such_parameter": 1}).choices[0].message.content == "alpha says: x"
 
 
-@pytest.mark.xfail(
-    raises=openai.BadRequestError, reason="serving gives every remote endpoint the capability `stream` and nothing else"
-)
 def test_embeddings_of_a_provider(client: OpenAI) -> None:
     vectors = client.embeddings.create(model="vectors", input=["one", "two"])
     assert [len(entry.embedding) for entry in vectors.data] == [8, 8]
