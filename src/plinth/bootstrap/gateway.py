@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from plinth.bootstrap.platform import Platform
 from plinth.kit.db import Session
-from plinth.kit.errors import MissingExtra
+from plinth.kit.errors import MissingExtra, NotFound
 
 if TYPE_CHECKING:
+    from plinth.evaluation import Completer
     from plinth.gateway.batches import BatchRunner, BatchService, Caller, InputChecker, NewOutput
     from plinth.gateway.completions import StoredCompletions
     from plinth.gateway.costs import Bookkeeper, CostReports, CostService, Currencies, Spending
     from plinth.gateway.dataplane.asgi import GatewayPorts
     from plinth.gateway.dataplane.spans import Spans
+    from plinth.gateway.decisions import CalibrationRunner, CalibrationService, DecisionService
     from plinth.gateway.limits.service import LimitService
     from plinth.gateway.moderations import ModerationService
     from plinth.gateway.responses import BackgroundRunner, ChatStream, ResponsesService
@@ -240,6 +242,49 @@ class GatewayParts:
         policy = Policy(chosen.concurrency, 2, 60.0)
         completer = HttpCompleter(platform.public_address, platform.token_of, platform.clock, policy)
         return ModerationService(completer, chosen)
+
+    # decisions
+
+    @cached_property
+    def decisions(self) -> DecisionService:
+        from plinth.gateway.decisions import DecisionService
+
+        return DecisionService(self._asker, self._target, self._platform.settings.decisions)
+
+    @cached_property
+    def calibrations(self) -> CalibrationService:
+        from plinth.gateway.decisions import CalibrationService
+
+        platform = self._platform
+        return CalibrationService(platform.clock, self._target, platform.identity.audit, platform.settings.decisions)
+
+    @cached_property
+    def calibration_runner(self) -> CalibrationRunner:
+        from plinth.gateway.decisions import CalibrationRunner
+
+        platform = self._platform
+        return CalibrationRunner(platform.db, platform.clock, self._asker, self._target, platform.settings.decisions)
+
+    def _asker(self, key_id: str, principal: str) -> Completer:
+        from plinth.adapters.completers.http import HttpCompleter, Policy
+
+        platform, chosen = self._platform, self._platform.settings.decisions
+        return HttpCompleter(
+            platform.public_address,
+            lambda project_id: platform.token_of(project_id, key_id, principal),
+            platform.clock,
+            Policy(chosen.concurrency, 2, chosen.timeout_seconds),
+        )
+
+    def _target(self, session: Session, project_id: str, name: str) -> str | None:
+        """What a name means now, in a text that changes with it."""
+        for route in self.routes.snapshot(session):
+            if (route.project_id, route.name) == (project_id, name):
+                return f"{route.id}:{route.version}"
+        try:
+            return self._platform.registry.resolve(session, project_id, name).id
+        except NotFound:
+            return None
 
     # the data plane
 

@@ -44,6 +44,8 @@ def _gateway(platform: Platform, allow: AuthGuard) -> list[APIRouter]:
     from plinth.gateway.completions.http import router as completions
     from plinth.gateway.costs import shares_of_records
     from plinth.gateway.costs.http import router as costs
+    from plinth.gateway.decisions.http import decisions_router as decisions
+    from plinth.gateway.decisions.http import router as calibrations
     from plinth.gateway.limits.http import router as limits
     from plinth.gateway.moderations.http import router as moderations
     from plinth.gateway.responses.create_http import create_router as create_response
@@ -67,5 +69,7 @@ def _gateway(platform: Platform, allow: AuthGuard) -> list[APIRouter]:
         batches(db, parts.batches, allow),
         completions(db, parts.completions, allow),
         moderations(parts.moderations, allow),
+        decisions(db, parts.decisions, allow),
+        calibrations(db, parts.calibrations, platform.data, platform.settings.decisions, allow),
         privacy(db, parts.privacy, allow),
     ]

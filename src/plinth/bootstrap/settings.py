@@ -20,6 +20,7 @@ from plinth.evaluation.settings import EvaluationSettings
 from plinth.gateway.batches.settings import BatchSettings
 from plinth.gateway.completions.settings import CompletionSettings
 from plinth.gateway.costs.settings import CostSettings
+from plinth.gateway.decisions.settings import DecisionSettings
 from plinth.gateway.moderations.settings import ModerationSettings
 from plinth.gateway.responses.settings import ResponsesSettings
 from plinth.gateway.settings import GatewaySettings
@@ -81,6 +82,7 @@ class Settings(BaseSettings):
     batches: BatchSettings = BatchSettings()
     completions: CompletionSettings = CompletionSettings()
     moderations: ModerationSettings = ModerationSettings()
+    decisions: DecisionSettings = DecisionSettings()
     catalog: CatalogSettings = CatalogSettings()
     data: DataSettings = DataSettings()
     tuning: TuningSettings = TuningSettings()

@@ -18,6 +18,7 @@ def queues(platform: Platform) -> dict[str, int]:
         "tuning": worker.tuning_concurrency,
         "evaluation": worker.evaluation_concurrency,
         "responses": platform.settings.responses.background_concurrency,
+        "calibrations": platform.settings.decisions.calibration_concurrency,
         "batch_checks": 1,
         "batches": worker.batch_concurrency,
     }
@@ -26,6 +27,7 @@ def queues(platform: Platform) -> dict[str, int]:
 def workflows(platform: Platform) -> list[Workflow]:
     from plinth.evaluation.jobs import workflows as evaluation
     from plinth.gateway.batches.jobs import workflows as batches
+    from plinth.gateway.decisions.jobs import workflows as calibrations
     from plinth.gateway.responses.jobs import workflows as responses
     from plinth.tuning.jobs import workflows as tuning
 
@@ -34,6 +36,7 @@ def workflows(platform: Platform) -> list[Workflow]:
         *tuning(platform.tuning_parts),
         *evaluation(platform.run_executor, platform.parity, prompts),
         *responses(parts.responses_runner),
+        *calibrations(parts.calibration_runner),
         *batches(parts.batch_checker, parts.batch_runner, platform.clock),
     ]
 
@@ -51,6 +54,11 @@ def subscriptions(platform: Platform) -> list[Subscription]:
         ("evaluation.parity", "evaluation.parity.queued", start("evaluation.parity", lambda p: str(p["job_id"]))),
         ("batches.check", "gateway.batch.created", start("gateway.batch.check", lambda p: f"check:{p['batch_id']}")),
         ("batches.run", "gateway.batch.validated", start("gateway.batch.run", lambda p: str(p["batch_id"]))),
+        (
+            "calibrations.start",
+            "gateway.calibration.queued",
+            start("gateway.calibration", lambda p: str(p["calibration_id"])),
+        ),
         ("responses.start", "gateway.response.queued", start("gateway.response", lambda p: str(p["response_id"]))),
     ]
     reactions = [

@@ -6,6 +6,7 @@ The data plane's application is `plinth.gateway.dataplane.asgi`, its process `pl
 # importing a part declares its tables
 import plinth.gateway.batches
 import plinth.gateway.completions
+import plinth.gateway.decisions
 import plinth.gateway.limits.service
 import plinth.gateway.responses
 import plinth.gateway.webhooks  # noqa: F401

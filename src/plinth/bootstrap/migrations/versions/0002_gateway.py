@@ -90,6 +90,40 @@ def upgrade() -> None:
     )
     op.create_index("ix_cost_shares_pool_hour", "cost_shares", ["pool", "hour"], unique=False)
     op.create_table(
+        "decision_calibrations",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.String(length=256), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("target", sa.String(length=512), nullable=False),
+        sa.Column("name", sa.String(length=256), nullable=False),
+        sa.Column("kind", sa.String(length=16), nullable=False),
+        sa.Column("method", sa.String(length=16), nullable=False),
+        sa.Column("questions", sa.JSON(), nullable=False),
+        sa.Column("fingerprints", sa.JSON(), nullable=False),
+        sa.Column("seed", sa.Integer(), nullable=False),
+        sa.Column("held_out_share", sa.Float(), nullable=False),
+        sa.Column("source", sa.String(length=64), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("status", sa.String(length=16), nullable=False),
+        sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("created_by", sa.String(length=128), nullable=False),
+        sa.Column("key_id", sa.String(length=64), nullable=False),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.Column("fitted", sa.Integer(), nullable=False),
+        sa.Column("held_out", sa.Integer(), nullable=False),
+        sa.Column("mapping", sa.JSON(), nullable=True),
+        sa.Column("report", sa.JSON(), nullable=True),
+        sa.Column("problem", sa.JSON(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_decision_calibrations")),
+        sa.UniqueConstraint(
+            "project_id", "model", "version", name=op.f("uq_decision_calibrations_project_id_model_version")
+        ),
+    )
+    op.create_index(
+        "ix_decision_calibrations_project_id_id", "decision_calibrations", ["project_id", "id"], unique=False
+    )
+    op.create_table(
         "gateway_budget_alerts_raised",
         sa.Column("source_id", sa.String(length=64), nullable=False),
         sa.Column("period_start", sa.Float(), nullable=False),
@@ -383,6 +417,36 @@ def upgrade() -> None:
     )
     op.create_index("ix_conversation_items_project_id_id", "conversation_items", ["project_id", "id"], unique=False)
     op.create_table(
+        "decision_calibration_defaults",
+        sa.Column("project_id", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.String(length=256), nullable=False),
+        sa.Column("calibration_id", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["calibration_id"],
+            ["decision_calibrations.id"],
+            name=op.f("fk_decision_calibration_defaults_calibration_id_decision_calibrations"),
+        ),
+        sa.PrimaryKeyConstraint("project_id", "model", name=op.f("pk_decision_calibration_defaults")),
+    )
+    op.create_table(
+        "decision_calibration_rows",
+        sa.Column("calibration_id", sa.String(length=64), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("question", sa.Integer(), nullable=False),
+        sa.Column("answer", sa.Integer(), nullable=False),
+        sa.Column("held_out", sa.Boolean(), nullable=False),
+        sa.Column("input", sa.Text(), nullable=True),
+        sa.Column("probabilities", sa.JSON(), nullable=True),
+        sa.Column("mass", sa.Float(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["calibration_id"],
+            ["decision_calibrations.id"],
+            name=op.f("fk_decision_calibration_rows_calibration_id_decision_calibrations"),
+            ondelete="CASCADE",
+        ),
+        sa.PrimaryKeyConstraint("calibration_id", "position", name=op.f("pk_decision_calibration_rows")),
+    )
+    op.create_table(
         "gateway_route_versions",
         sa.Column("id", sa.String(length=64), nullable=False),
         sa.Column("route_id", sa.String(length=64), nullable=False),
@@ -493,6 +557,8 @@ def downgrade() -> None:
     op.drop_table("response_items")
     op.drop_table("response_events")
     op.drop_table("gateway_route_versions")
+    op.drop_table("decision_calibration_rows")
+    op.drop_table("decision_calibration_defaults")
     op.drop_index("ix_conversation_items_project_id_id", table_name="conversation_items")
     op.drop_table("conversation_items")
     op.drop_index(op.f("ix_webhook_endpoints_project_id"), table_name="webhook_endpoints")
@@ -531,6 +597,8 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_gateway_budgets_organization_id"), table_name="gateway_budgets")
     op.drop_table("gateway_budgets")
     op.drop_table("gateway_budget_alerts_raised")
+    op.drop_index("ix_decision_calibrations_project_id_id", table_name="decision_calibrations")
+    op.drop_table("decision_calibrations")
     op.drop_index("ix_cost_shares_pool_hour", table_name="cost_shares")
     op.drop_table("cost_shares")
     op.drop_index("ix_cost_lines_project_id_hour", table_name="cost_lines")
