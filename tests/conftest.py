@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """The PostgreSQL run repeats what touches a database; everything else was run once already."""
     if config.getoption("--database") == "sqlite":
         return
-    touching = {"database_url", "platform", "own_platform"}
+    touching = {"database_url", "platform", "own_platform", "gateway"}
     kept = [i for i in items if touching & set(getattr(i, "fixturenames", ())) and not i.get_closest_marker("once")]
     config.hook.pytest_deselected(items=[i for i in items if i not in set(kept)])
     items[:] = kept

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import orjson
@@ -37,28 +38,38 @@ async def answer(stages: Stages, call: Call, operation: Operation, snapshot: Sna
     meter.trace = stages.tracer.begin(call.headers)
     stages.metrics.in_flight += 1
     answering = _Answering(stages, call, snapshot, actor, meter)
+    status, code = 500, ""
     try:
         await answering.run(operation)
-        meter.status = 200
     except ClientGone:
-        meter.status = 499
+        status = 499
         raise
     except PlinthError as error:
-        meter.status, meter.error_code = error.status, error.code
+        status, code = error.status, error.code
         raise
     finally:
         stages.metrics.in_flight -= 1
-        record = meter.record()
-        if answering.permit is not None:
-            answering.permit.settle(record.prompt_tokens + record.completion_tokens, record.cost_nanos or 0)
-        await stages.account(record)
+        await answering.book(status, code)
 
 
 class _Answering:
     def __init__(self, stages: Stages, call: Call, snapshot: Snapshot, actor: Actor, meter: Meter) -> None:
         self._stages, self._call, self._snapshot, self._actor = stages, call, snapshot, actor
         self._meter = meter
-        self.permit: Permit | None = None
+        self._permit: Permit | None = None
+        self._booked = False
+
+    async def book(self, status: int, code: str = "") -> None:
+        """Record the call, once. A good one is recorded before its last byte is sent: a process that is
+        killed between the two has then billed an answer too many at worst, and lost none."""
+        if self._booked:
+            return
+        self._booked = True
+        self._meter.status, self._meter.error_code = status, code
+        record = self._meter.record()
+        if self._permit is not None:
+            self._permit.settle(record.prompt_tokens + record.completion_tokens, record.cost_nanos or 0)
+        await self._stages.account(record)
 
     async def run(self, operation: Operation) -> None:
         settings, call, meter = self._stages.settings, self._call, self._meter
@@ -71,7 +82,7 @@ class _Answering:
         if call.headers.get(PRIORITY) == b"batch":
             meter.priority = BATCH
         plan = self._plan(request)
-        self.permit = self._admit(request, plan, len(body))
+        self._permit = self._admit(request, plan, len(body))
         async with call.watched():
             delivery = await self._deliver(request, plan)
         if request.store and delivery.answer is not None:
@@ -122,6 +133,7 @@ class _Answering:
 
     async def _deliver(self, request: ModelRequest, plan: Plan) -> Delivery:
         delivery = Delivery(self._stages, self._call, request, plan, self._meter)
+        delivery.before_last = partial(self.book, 200)
         turnstile = self._stages.turnstiles.get(plan.route) if plan.route else None
         if turnstile is None:
             await delivery.run()

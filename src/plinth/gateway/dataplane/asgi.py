@@ -48,6 +48,7 @@ from plinth.privacy import PrivacyGuard
 
 log = logging.getLogger(__name__)
 
+FIRST_SNAPSHOT_SECONDS = 10.0
 _OPERATIONS = {f"/v1/{operation}": operation for operation in Operation}
 
 
@@ -210,6 +211,8 @@ class Gateway:
         await receive()
         i18n.error_message(PlinthError(), "zh")  # reads the texts now and not in the middle of a request
         self._keeper.start()
+        # no request is taken before keys and models are known: those of a restarted process wait, and work
+        await self._keeper.changed(FIRST_SNAPSHOT_SECONDS)
         if self._budgets is not None:
             self._budgets.start()
         if self._log_writer is not None:

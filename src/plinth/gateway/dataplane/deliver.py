@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -52,6 +53,7 @@ class Delivery:
         self._plan, self._meter = plan, meter
         self._reply = EventReply(call)
         self._lost: Endpoint | None = None
+        self.before_last: Callable[[], Awaitable[None]] = _nothing
         # the answer as the client got it, where somebody wants to keep it
         self.answer: dict[str, Any] | None = None
 
@@ -78,6 +80,7 @@ class Delivery:
             return
         async with self._reply.kept_alive(self._stages.settings.keepalive_comment_seconds):
             await self._through_plan()
+        await self.before_last()
         await self._reply.finish()
 
     async def _through_plan(self) -> None:
@@ -179,6 +182,7 @@ class Delivery:
         if self._request.store:
             answer["id"] = new_id(self._request.operation.id_prefix)  # a provider's may come twice
             self.answer = answer
+        await self.before_last()
         await self._call.respond(200, orjson.dumps(answer))
 
     async def _guarded(self, request: ModelRequest, endpoint: Endpoint) -> Guarded:
@@ -301,6 +305,10 @@ class Delivery:
             system_fingerprint=f"plinth-{__version__}/{endpoint.engine}",
         )
         return ChunkShaper(self._request, identity, meter.tally)
+
+
+async def _nothing() -> None:
+    pass
 
 
 def circuit_key(endpoint: Endpoint) -> str:

@@ -17,6 +17,7 @@ from plinth.registry import UnknownModel
 log = logging.getLogger(__name__)
 
 _ASK_AGAIN_SECONDS = 5.0
+_MOMENT_SECONDS = 0.5
 
 
 def find_model(snapshot: Snapshot, actor: Actor, name: str, now: float) -> PublicModel:
@@ -55,9 +56,11 @@ class Resolver:
         """A ready endpoint of the model. Raises `ModelFailed`, `ModelStarting`.
 
         Args:
-            patient: wait for a model that must be started; otherwise it is only asked to start.
+            patient: wait for a model that must be started; otherwise it is asked to start and gets a
+                moment, which is all that a provider needs to become known.
         """
-        seconds = self._settings.start_timeout_seconds if patient else 0.0
+        seconds = self._settings.start_timeout_seconds
+        seconds = seconds if patient else min(seconds, _MOMENT_SECONDS)
         deadline = self._clock.monotonic() + seconds
         while True:
             endpoint = self._choose(model)
@@ -66,15 +69,17 @@ class Resolver:
             if endpoint is not None and endpoint.state == "failed":
                 raise ModelFailed(model=model.name, reason=endpoint.reason or "unknown", retry_after_seconds=30)
             remaining = deadline - self._clock.monotonic()
-            if remaining > 0 or not patient:
-                await self._ask(model)
             if remaining <= 0:
                 raise ModelStarting(model=model.name, retry_after_seconds=5)
+            await self._ask(model)
             await self._keeper.changed(min(remaining, _ASK_AGAIN_SECONDS))
 
     async def replacement(self, model: PublicModel, lost: Endpoint) -> Endpoint:
         """Where to try again after `lost` broke: another ready endpoint as soon as one is known, the
-        same one when nothing else turns up in `switch_timeout_seconds` (it may have been restarted)."""
+        same one when nothing else turns up in `switch_timeout_seconds` (it may have been restarted).
+        A provider has no successor to wait for."""
+        if lost.url is not None:
+            return await self.endpoint(model)
         deadline = self._clock.monotonic() + self._settings.switch_timeout_seconds
         while (remaining := deadline - self._clock.monotonic()) > 0:
             endpoint = self._choose(model)
