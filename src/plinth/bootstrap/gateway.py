@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -9,6 +10,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 from plinth.bootstrap.platform import Platform
+from plinth.gateway.routes import UnknownRoute
 from plinth.kit.db import Session
 from plinth.kit.errors import MissingExtra, NotFound
 
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from plinth.gateway.costs import Bookkeeper, CostReports, CostService, Currencies, Spending
     from plinth.gateway.dataplane.asgi import GatewayPorts
     from plinth.gateway.dataplane.spans import Spans
-    from plinth.gateway.decisions import CalibrationRunner, CalibrationService, DecisionService
+    from plinth.gateway.decisions import Asker, CalibrationRunner, CalibrationService, DecisionService
     from plinth.gateway.limits.service import LimitService
     from plinth.gateway.moderations import ModerationService
     from plinth.gateway.responses import BackgroundRunner, ChatStream, ResponsesService
@@ -249,7 +251,7 @@ class GatewayParts:
     def decisions(self) -> DecisionService:
         from plinth.gateway.decisions import DecisionService
 
-        return DecisionService(self._asker, self._target, self._platform.settings.decisions)
+        return DecisionService(self._asker(2), self._target, self._platform.settings.decisions)
 
     @cached_property
     def calibrations(self) -> CalibrationService:
@@ -263,28 +265,39 @@ class GatewayParts:
         from plinth.gateway.decisions import CalibrationRunner
 
         platform = self._platform
-        return CalibrationRunner(platform.db, platform.clock, self._asker, self._target, platform.settings.decisions)
+        return CalibrationRunner(platform.db, platform.clock, self._asker(6), self._target, platform.settings.decisions)
 
-    def _asker(self, key_id: str, principal: str) -> Completer:
+    def _asker(self, attempts: int) -> Asker:
+        """The public port in somebody's name; one pool of connections for all of them."""
+        import httpx
+
         from plinth.adapters.completers.http import HttpCompleter, Policy
 
         platform, chosen = self._platform, self._platform.settings.decisions
-        return HttpCompleter(
-            platform.public_address,
-            lambda project_id: platform.token_of(project_id, key_id, principal),
-            platform.clock,
-            Policy(chosen.concurrency, 2, chosen.timeout_seconds),
-        )
+        policy = Policy(chosen.concurrency, attempts, chosen.timeout_seconds)
+        pool = httpx.HTTPTransport(trust_env=False, limits=httpx.Limits(max_connections=256))
+
+        def ask(key_id: str, principal: str) -> Completer:
+            def token(project_id: str) -> str:
+                return platform.token_of(project_id, key_id, principal)
+
+            return HttpCompleter(platform.public_address, token, platform.clock, policy, pool)
+
+        return ask
 
     def _target(self, session: Session, project_id: str, name: str) -> str | None:
-        """What a name means now, in a text that changes with it."""
-        for route in self.routes.snapshot(session):
-            if (route.project_id, route.name) == (project_id, name):
-                return f"{route.id}:{route.version}"
+        """What a name means now, in a text that changes with it, also when an alias behind a route moves."""
+        resolve = self._platform.registry.resolve
         try:
-            return self._platform.registry.resolve(session, project_id, name).id
+            try:
+                route = self.routes.route(session, project_id, name)
+            except UnknownRoute:
+                return resolve(session, project_id, name).id
+            models = [resolve(session, project_id, model).id for _, model in route.plan.models()]
         except NotFound:
             return None
+        digest = hashlib.sha256("\n".join(models).encode()).hexdigest()[:16]
+        return f"route:{route.id}@{route.version}:{digest}"
 
     # the data plane
 
