@@ -50,7 +50,9 @@ class Proxy:
     async def relay(self, call: Call) -> None:
         """Raises `ApiUnavailable` before the response has begun, `ClientGone`."""
         try:
-            connection = await Connection.connect(self._address, _CONNECT_SECONDS, call.method == "HEAD")
+            connection = await Connection.connect(
+                self._address, _CONNECT_SECONDS, bodiless=call.method == "HEAD", salvage=not call.body_consumed
+            )
         except TransportError:
             raise ApiUnavailable(retry_after_seconds=1) from None
         try:

@@ -12,6 +12,7 @@ more than `HIGH_WATER_BYTES` wait for a reader.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections import deque
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ HIGH_WATER_BYTES = 256 * 1024
 _MAX_HEAD_BYTES = 256 * 1024
 _IDLE_SECONDS = 15.0
 _MAX_IDLE = 256
+_SALVAGE_BYTES = 64 * 1024
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -91,6 +93,7 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._write_paused = self._paused = False
         self._timeout_seconds = self._deadline = 0.0
+        self._spare: int | None = None
         self.idle_since = 0.0
         self._begin(bodiless=False, reused=False)
 
@@ -105,8 +108,11 @@ class Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[None] | None = None
 
     @classmethod
-    async def connect(cls, address: Address, timeout_seconds: float, bodiless: bool = False) -> Connection:
-        """`bodiless` is for answers to HEAD. Raises `TransportError`."""
+    async def connect(
+        cls, address: Address, timeout_seconds: float, bodiless: bool = False, salvage: bool = False
+    ) -> Connection:
+        """`bodiless` is for answers to HEAD. `salvage` is for long uploads: an answer that was given
+        early, by a side that then closed, is read although writing to it failed. Raises `TransportError`."""
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -119,6 +125,8 @@ class Connection(asyncio.Protocol):
         except (OSError, TimeoutError) as error:
             raise CannotConnect(f"cannot connect: {type(error).__name__}") from error
         connection._bodiless = bodiless
+        if salvage:
+            connection._spare = os.dup(connection._transport.get_extra_info("socket").fileno())
         return connection
 
     def limit(self, seconds: float) -> None:
@@ -168,6 +176,7 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self._transport.abort()
+        self._drop_spare()
 
     async def _more(self) -> None:
         """Wait until something has arrived. Raises `TransportError`."""
@@ -234,12 +243,15 @@ class Connection(asyncio.Protocol):
             self._fail("the answer is not HTTP")
             self._transport.abort()
             return
-        if self._received_bytes > HIGH_WATER_BYTES and not self._paused:
+        if self._received_bytes > HIGH_WATER_BYTES and not self._paused and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
         self._wake()
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and self._spare is not None and not self._complete:
+            self._salvage(self._spare)
+        self._drop_spare()
         framed = self._head is None or self._head.header(b"content-length") or self._head.header(b"transfer-encoding")
         if error is None and not framed:
             self._complete = True
@@ -249,6 +261,22 @@ class Connection(asyncio.Protocol):
             self._wake()
         else:
             self._fail("the connection ended early" if error is None else "the connection broke")
+
+    def _salvage(self, descriptor: int) -> None:
+        """The loop gives a connection up when a write fails, with what still waits to be read in it."""
+        while self._error is None and not self._complete:
+            try:
+                data = os.read(descriptor, _SALVAGE_BYTES)
+            except OSError:
+                return
+            if not data:
+                return
+            self.data_received(data)
+
+    def _drop_spare(self) -> None:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            os.close(spare)
 
     def pause_writing(self) -> None:
         self._write_paused = True
