@@ -16,7 +16,9 @@ import logging
 import mmap
 import os
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from plinth.kit.ids import new_id
@@ -26,6 +28,7 @@ log = logging.getLogger(__name__)
 SEGMENT_BYTES = 1024 * 1024
 _BATCH = 1000
 _LONGEST_PAUSE_SECONDS = 5.0
+_STILLBORN_SECONDS = 60.0
 _SUFFIX = ".jsonl"
 
 
@@ -91,6 +94,11 @@ class Mover:
 
     def run_once(self) -> int:
         """Move what is there; returns how many lines. Raises what `deliver` raises."""
+        for hidden in self._folder.glob(f".{self._name}-*"):
+            # its maker was killed before anything was in it; a living one needs it for microseconds
+            with suppress(FileNotFoundError):
+                if time.time() - hidden.stat().st_mtime > _STILLBORN_SECONDS:
+                    hidden.unlink()
         return sum(map(self._move, sorted(self._folder.glob(f"{self._name}-*{_SUFFIX}"))))
 
     def run(self, stop: threading.Event, poll_seconds: float) -> None:

@@ -111,7 +111,16 @@ def test_kill_9_loses_no_line_that_was_taken(tmp_path: Path) -> None:
     numbers = [int(line.split()[0]) for line in move(tmp_path) if line.endswith(b"x" * 300)]
     assert numbers == list(range(len(numbers)))
     assert told <= len(numbers) <= told + 1
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("x-*")) == []
+
+
+def test_a_segment_whose_maker_was_killed_at_birth_is_swept_away(tmp_path: Path) -> None:
+    old, young = tmp_path / ".x-old", tmp_path / ".x-young"
+    for path in (old, young):
+        path.write_bytes(b"\0" * 10)
+    os.utime(old, (1, 1))
+    assert move(tmp_path) == []
+    assert list(tmp_path.iterdir()) == [young]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system that fills up")

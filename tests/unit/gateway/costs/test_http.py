@@ -216,3 +216,10 @@ def test_bad_questions(client: TestClient, params: dict[str, object], code: str 
     answer = client.get("/v1/organization/costs", params=params)
     assert answer.status_code == 400
     assert code is None or answer.json()["error"]["code"] == code
+
+
+def test_an_export_of_ages_is_refused_and_the_future_costs_nothing(client: TestClient) -> None:
+    assert client.get("/api/costs/export", params={"since": 0}).status_code == 400
+    answer = client.get("/api/costs/export", params={"since": DAY, "until": 10**12})
+    assert answer.status_code in (200, 400)
+    assert client.get("/api/costs/export", params={"since": DAY, "until": DAY + 10}).status_code == 200
