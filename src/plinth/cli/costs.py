@@ -11,8 +11,8 @@ import click
 from plinth.cli.common import home_option, say, set_option
 
 if TYPE_CHECKING:
+    from plinth.bootstrap.gateway import GatewayParts
     from plinth.bootstrap.platform import Platform
-    from plinth.gateway.costs import Bookkeeper
 
 _HOUR = click.DateTime(["%Y-%m-%dT%H", "%Y-%m-%dT%H:%M"])
 _DAY = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H"])
@@ -35,7 +35,7 @@ def verify(home: Path, overrides: tuple[str, ...], hour: datetime, pool: str) ->
     platform = _open(home, overrides)
     start = _unix(hour)
     with platform.db.read() as session:
-        proof = _bookkeeper(platform).verify(session, pool, start)
+        proof = _parts(platform).bookkeeper.verify(session, pool, start)
     unknown = say("costs_unknown")
 
     def amount(nanos: int | None) -> str:
@@ -59,7 +59,7 @@ def verify(home: Path, overrides: tuple[str, ...], hour: datetime, pool: str) ->
 @click.option("--pool", default="local", show_default=True, help=say("costs_pool"))
 def settle(home: Path, overrides: tuple[str, ...], hour: datetime | None, pool: str) -> None:
     """Settle one hour again, or without `--hour` everything that is due."""
-    bookkeeper = _bookkeeper(_open(home, overrides))
+    bookkeeper = _parts(_open(home, overrides)).bookkeeper
     if hour is None:
         click.echo(say("costs_settled", hours=bookkeeper.run_once()))
         return
@@ -90,14 +90,14 @@ def show(
     home: Path, overrides: tuple[str, ...], organization: str | None, since: datetime | None, until: datetime | None
 ) -> None:
     """Costs per line item, by default of the running day."""
-    from plinth.gateway.costs import CostQuestion, CostReports, decimal_of
+    from plinth.gateway.costs import CostQuestion, decimal_of
     from plinth.gateway.usage import HOUR_SECONDS, Scope, Width, Window, hour_of
 
     platform = _open(home, overrides)
     now = platform.clock.unix()
     start = int(now // 86_400) * 86_400 if since is None else hour_of(_unix(since))
     end = hour_of(now) + HOUR_SECONDS if until is None else hour_of(_unix(until) - 1) + HOUR_SECONDS
-    reports = CostReports(platform.db, platform.clock, _bookkeeper(platform))
+    reports = _parts(platform).cost_reports
     window = Window(start, max(end, start + HOUR_SECONDS), Width.hour, None)
     totals: dict[tuple[str, str], tuple[int, int]] = {}
     provisional = False
@@ -125,10 +125,10 @@ def _open(home: Path, overrides: tuple[str, ...]) -> Platform:
     return Platform.open(home, overrides)
 
 
-def _bookkeeper(platform: Platform) -> Bookkeeper:
-    from plinth.gateway.costs import Bookkeeper
+def _parts(platform: Platform) -> GatewayParts:
+    from plinth.bootstrap.gateway import parts_of
 
-    return Bookkeeper(platform.db, platform.clock)
+    return parts_of(platform)
 
 
 def _unix(moment: datetime) -> int:

@@ -206,18 +206,19 @@ class Delivery:
                     meter.saw_piece()
                     await self._reply.events(ready)
                 return
-            shaper, kept = self._shaper(endpoint, meter), Assembler(self._request)
+            shaper = self._shaper(endpoint, meter)
+            kept = Assembler(self._request) if self._request.store else None
             async for piece in exchange.pieces(shaper):
                 meter.saw_piece()
                 if guarded.answers is not None:
                     guarded.answers.piece(piece)
-                if self._request.store:
+                if kept is not None:
                     kept.add(piece)
                 await self._reply.event(piece)
         shaper.tally.settle()
         if self._request.include_usage:
             await self._reply.event(shaper.usage_chunk())
-        if self._request.store:
+        if kept is not None:
             self.answer = kept.answer(shaper.identity, shaper.tally)
 
     async def _whole(self, request: ModelRequest, endpoint: Endpoint, meter: Meter) -> dict[str, Any]:

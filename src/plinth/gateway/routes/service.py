@@ -154,32 +154,33 @@ class RouteService:
         return [model for model in named if not self._resolvable(session, route.project_id, model)]
 
     def snapshot(self, session: Session) -> list[RoutePlan]:
-        """Every route of every project, ready for the data plane. Call it from one thread at a time:
-        plans of versions that it has seen before are handed out again."""
-        live = store.live_versions(session)
-        fresh = [route_id for route_id, version in live if (route_id, version) not in self._compiled]
+        """Every route of every project, ready for the data plane. Plans of versions that it has seen
+        before are handed out again."""
+        live, seen = store.live_versions(session), self._compiled
+        fresh = [route_id for route_id, version in live if (route_id, version) not in seen]
         made = {(route.id, route.version): _compile(route) for route in store.routes_by_id(session, fresh)}
-        known = {**self._compiled, **made}
-        self._compiled = {key: known[key] for key in live}
-        return list(self._compiled.values())
+        known = {**seen, **made}
+        plans = {key: known[key] for key in live}
+        self._compiled = plans
+        return list(plans.values())
 
     def names(self, session: Session, project_id: str) -> dict[str, str]:
         """The project's routes, each with its heaviest target."""
         return {
             route.name: max(route.plan.targets, key=lambda target: target.weight).model
-            for route in self.snapshot(session)
-            if route.project_id == project_id
+            for route in self._all_of(session, project_id)
         }
 
     def policy_user(self, session: Session, project_id: str, policy: str) -> str | None:
         """Which route names this privacy policy, in words; None when none does."""
-        named = (
-            r.name for r in self.snapshot(session) if (r.project_id, r.plan.privacy_policy) == (project_id, policy)
-        )
+        named = (r.name for r in self._all_of(session, project_id) if r.plan.privacy_policy == policy)
         found = next(named, None)
         return None if found is None else f"the route '{found}'"
 
     # helpers
+
+    def _all_of(self, session: Session, project_id: str) -> list[Route]:
+        return store.routes_of(session, project_id, None, MAX_ROUTES_A_PROJECT)
 
     def _locked(self, session: Session, actor: Actor, name: str, expected: int | None) -> Route | None:
         """The live route, safe from other writers. Raises `RouteChanged`."""
