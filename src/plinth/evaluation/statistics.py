@@ -98,7 +98,8 @@ def bca(values: Sequence[float]) -> Interval:
     means = sorted(fmean(random.choices(values, k=n)) for _ in range(RESAMPLES))
     below = sum(m < value for m in means) + sum(m == value for m in means) / 2
     bias = _NORMAL.inv_cdf(min(max(below / RESAMPLES, 0.5 / RESAMPLES), 1 - 0.5 / RESAMPLES))
-    deviations = [v - value for v in values]
+    largest = max(abs(v - value) for v in values)
+    deviations = [(v - value) / largest for v in values]  # of any size: the powers below must not underflow
     acceleration = math.fsum(d**3 for d in deviations) / (6 * math.fsum(d * d for d in deviations) ** 1.5)
 
     def quantile(z: float) -> float:

@@ -9,7 +9,8 @@ import httpx
 import openai
 import pytest
 
-from integration.gateway.conftest import KEY, VIEWER_KEY, World, wait_for
+from integration.gateway.conftest import KEY, VIEWER_KEY, World, key_entry, wait_for
+from plinth.gateway.dataplane.ports import MemoryModel
 
 
 def test_chat_answers_in_openai_shape(world: World) -> None:
@@ -103,6 +104,26 @@ def test_unknown_model_and_other_projects_model_look_the_same(world: World) -> N
         assert caught.value.code == "model_not_found"
         messages.append(caught.value.body["message"].replace(name, "X"))
     assert messages[0] == messages[1]
+
+
+def test_what_was_made_a_moment_ago_works_at_once(make_world: Any) -> None:
+    world = make_world(snapshot_poll_seconds=0.4)
+    for number in range(3):
+        name, secret = f"new-{number}", f"sk-proj-new-{number}"
+        world.facts.change("registry.alias.changed", models=[MemoryModel("proj_a", name, "base-1", "base-1")])
+        assert world.ask(model=name).model == name
+        world.facts.change("identity.key.changed", keys=[key_entry(secret)])
+        world.client = world.client.with_options(api_key=secret)
+        assert world.ask(model=name).model == name
+    assert world.facts.loads == 7  # one for each change, and the first
+
+
+def test_an_unknown_name_does_not_wait_for_a_database_that_is_away(make_world: Any) -> None:
+    world = make_world(snapshot_poll_seconds=0.01)
+    world.facts.away = True
+    wait_for(lambda: world.app._keeper.database_away)
+    with pytest.raises(openai.NotFoundError):
+        world.ask(model="nothing")
 
 
 def test_retired_base(world: World) -> None:

@@ -263,7 +263,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path: Path, tiny_base: Path) ->
     handle = LoraTrainer().start(folder.root, order)
     wait_for_step(folder, handle, 7)
     handle.kill()
-    newest = max(folder.checkpoints.iterdir(), key=lambda p: int(p.name.split("-")[1]))
+    newest = max(folder.checkpoints.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]))
     damaged = bytearray((newest / "optimizer.safetensors").read_bytes())
     damaged[-3] ^= 0xFF
     (newest / "optimizer.safetensors").write_bytes(damaged)

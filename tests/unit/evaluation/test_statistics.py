@@ -5,7 +5,7 @@ from fractions import Fraction
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from plinth.evaluation import statistics
@@ -138,6 +138,8 @@ def test_the_bootstrap_covers_the_mean_of_skewed_scores() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(scores)
+@example([0.5, 0.5 + 2**-53, 0.5])
+@example([0.0, 5e-324, 1e-200])
 def test_a_mean_lies_in_its_interval(values: list[float]) -> None:
     found = statistics.mean(values)
     assert found == statistics.mean(values)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 EMBEDDING_BATCH = 32
 POLL_SECONDS = 0.5
 READY_SECONDS = 300
-NAME_SECONDS = 15
 
 
 def connect(url: str, key: str) -> OpenAI:
@@ -137,24 +136,13 @@ class Api:
 
     def ask(self, model: str, messages: Sequence[Message], tokens: int) -> Iterator[str]:
         """The answer, piece by piece as it comes."""
-        for chunk in self._stream(model, list(messages), tokens):
+        asked: Any = list(messages)
+        stream = self.client.chat.completions.create(
+            model=model, messages=asked, temperature=0, max_tokens=tokens, stream=True
+        )
+        for chunk in stream:
             if chunk.choices and (text := chunk.choices[0].delta.content):
                 yield text
-
-    def _stream(self, model: str, messages: Any, tokens: int) -> Any:
-        """A stream, once the public port has learnt the name: a new one takes it a moment."""
-        import openai
-
-        deadline = time.monotonic() + NAME_SECONDS
-        while True:
-            try:
-                return self.client.chat.completions.create(
-                    model=model, messages=messages, temperature=0, max_tokens=tokens, stream=True
-                )
-            except openai.NotFoundError:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(POLL_SECONDS)
 
     def get(self, path: str) -> dict[str, Any]:
         found: Any = self.client.get(f"{self._url}{path}", cast_to=object)

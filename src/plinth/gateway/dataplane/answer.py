@@ -23,6 +23,7 @@ from plinth.gateway.model import ModelRequest, Operation
 from plinth.identity import Actor
 from plinth.kit.errors import PlinthError
 from plinth.kit.ids import new_id
+from plinth.registry import UnknownModel
 
 PRIORITY = b"x-plinth-priority"
 CONVERSATION = b"x-plinth-conversation"
@@ -81,7 +82,7 @@ class _Answering:
             meter.trace.asked(request)
         if call.headers.get(PRIORITY) == b"batch":
             meter.priority = BATCH
-        plan = self._plan(request)
+        plan = await self._plan(request)
         self._permit = self._admit(request, plan, len(body))
         async with call.watched():
             delivery = await self._deliver(request, plan)
@@ -90,7 +91,16 @@ class _Answering:
         if plan.mirror is not None:
             self._stages.mirrors.start(self._mirror(request, body, plan, plan.mirror))
 
-    def _plan(self, request: ModelRequest) -> Plan:
+    async def _plan(self, request: ModelRequest) -> Plan:
+        try:
+            return self._planned(request)
+        except UnknownModel:
+            # whoever has just made a model or a route may use it at once
+            self._snapshot = await self._stages.resolver.look_again()
+            self._meter.prices = self._snapshot.prices.of(self._actor.organization_id)
+            return self._planned(request)
+
+    def _planned(self, request: ModelRequest) -> Plan:
         conversation = self._call.headers.get(CONVERSATION, b"").decode("latin-1")[:512]
         plan = self._stages.planner.plan(self._snapshot, self._actor, request, conversation, self._stages.clock.unix())
         self._meter.route = plan.route

@@ -16,6 +16,7 @@ from plinth.registry import UnknownModel
 
 log = logging.getLogger(__name__)
 
+LOOK_SECONDS = 1.0
 _ASK_AGAIN_SECONDS = 5.0
 _MOMENT_SECONDS = 0.5
 
@@ -46,6 +47,12 @@ class Resolver:
     def __init__(self, keeper: SnapshotKeeper, wanted: Wanted, clock: Clock, settings: GatewaySettings) -> None:
         self._keeper, self._wanted, self._clock, self._settings = keeper, wanted, clock, settings
         self._asked: dict[str, float] = {}
+
+    async def look_again(self) -> Snapshot:
+        """The snapshot after one more look at the facts: a name that it does not know may be a moment old."""
+        await self._keeper.look(LOOK_SECONDS)
+        assert self._keeper.current is not None
+        return self._keeper.current
 
     def ready(self, model: PublicModel) -> Endpoint | None:
         """A ready endpoint if there is one now."""

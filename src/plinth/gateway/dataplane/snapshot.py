@@ -2,7 +2,7 @@
 
 A thread watches the facts' position and rebuilds the picture when a relevant one appeared. While
 the database is away the last good picture keeps serving. Nothing on the request path waits for it,
-except requests that want news of a model (`changed`).
+except requests that want news of a model (`changed`) or know a name that the picture does not (`look`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -95,7 +96,7 @@ def _nothing(_: Snapshot) -> None:
 
 
 class SnapshotKeeper:
-    """Keeps `current` fresh. `start` and `changed` belong to the event loop's thread.
+    """Keeps `current` fresh. `start`, `changed` and `look` belong to the event loop's thread.
 
     Each new snapshot is given to `before` on the keeper's thread, before any request can see it, and
     to `after` on the event loop.
@@ -120,6 +121,7 @@ class SnapshotKeeper:
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news: asyncio.Future[None] | None = None
+        self._looking: deque[asyncio.Future[None]] = deque()
 
     def is_stale(self, limit_seconds: float) -> bool:
         """Whether the snapshot is too old to be relied on."""
@@ -143,6 +145,16 @@ class SnapshotKeeper:
         done, _ = await asyncio.wait({self._news}, timeout=timeout_seconds)
         return bool(done)
 
+    async def look(self, timeout_seconds: float) -> None:
+        """Wait until the facts were looked at once more: what was committed before this call is then in
+        `current`. Returns at once while the database is away, and after `timeout_seconds` at the latest.
+        Causes no look of its own, so that strangers with invented names cost the database nothing."""
+        if self.database_away:
+            return
+        waiter = asyncio.get_running_loop().create_future()
+        self._looking.append(waiter)
+        await asyncio.wait({waiter}, timeout=timeout_seconds)
+
     def refresh(self) -> bool:
         """Look once; True when a new snapshot was built. Raises what the source raises."""
         position = self._source.position()
@@ -161,6 +173,7 @@ class SnapshotKeeper:
 
     def _run(self) -> None:
         while not self._stop.is_set():
+            waiters = [self._looking.popleft() for _ in range(len(self._looking))]
             try:
                 rebuilt = self.refresh()
             except Exception:  # any outage or bad fact: the last good snapshot keeps serving
@@ -171,19 +184,23 @@ class SnapshotKeeper:
                 if self.database_away:
                     log.warning("the snapshot is fresh again")
                 self.database_away, self.seen_at = False, time.monotonic()
-            if rebuilt:
-                self._announce()
+            if rebuilt or waiters:
+                self._announce(rebuilt, waiters)
             self._wake.wait(self._poll_seconds)
 
-    def _announce(self) -> None:
+    def _announce(self, rebuilt: bool, waiters: list[asyncio.Future[None]]) -> None:
         assert self._loop is not None
         try:
-            self._loop.call_soon_threadsafe(self._tell)
+            self._loop.call_soon_threadsafe(self._tell, rebuilt, waiters)
         except RuntimeError:  # the loop was closed while this thread was reading
             self._stop.set()
 
-    def _tell(self) -> None:
-        if self.current is not None:
-            self._after(self.current)
-        if self._news is not None and not self._news.done():
-            self._news.set_result(None)
+    def _tell(self, rebuilt: bool, waiters: list[asyncio.Future[None]]) -> None:
+        if rebuilt:
+            if self.current is not None:
+                self._after(self.current)
+            if self._news is not None and not self._news.done():
+                self._news.set_result(None)
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
