@@ -91,9 +91,13 @@ def emit(session: Session, clock: Clock, kind: str, payload: dict[str, Any], pro
     session.execute(insert(events).values(kind=kind, project_id=project_id, payload=payload, created_at=clock.unix()))
 
 
+# built once: every process asks it several times a second
+_LATEST = select(func.coalesce(func.max(events.c.seq), 0))
+
+
 def latest_seq(session: Session) -> int:
     """The newest event's number, 0 when there is none."""
-    return int(session.execute(select(func.coalesce(func.max(events.c.seq), 0))).scalar_one())
+    return int(session.execute(_LATEST).scalar_one())
 
 
 def kinds_between(session: Session, after: int, up_to: int) -> set[str]:

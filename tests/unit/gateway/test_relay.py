@@ -7,9 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plinth.gateway.dataplane.relay import NotAStream, ProviderError, Relay
+from plinth.gateway.dataplane.relay import Relay
+from plinth.gateway.dataplane.restream import Restream
+from plinth.gateway.dataplane.shape import ChunkShaper, Identity
 from plinth.gateway.dataplane.sse import EventParser
-from plinth.gateway.model import Tally
+from plinth.gateway.dataplane.translator import NotAStream, ProviderError, Translator
+from plinth.gateway.model import ModelRequest, Operation, Tally
 
 USAGE = {"prompt_tokens": 9, "completion_tokens": 2, "prompt_tokens_details": {"cached_tokens": 4}}
 
@@ -76,25 +79,78 @@ def test_a_stream_that_breaks_off_is_not_finished() -> None:
     assert not relay.finished
 
 
-def test_an_error_event_is_an_error_even_after_good_chunks() -> None:
+def engines() -> Restream:
+    request = ModelRequest(Operation.chat, "ours", {}, stream=True)
+    return Restream(ChunkShaper(request, Identity("id", 1, "ours", "fp"), Tally()))
+
+
+TRANSLATORS = pytest.mark.parametrize("make", [lambda: Relay("ours", False, Tally()), engines], ids=["relay", "engine"])
+
+
+@TRANSLATORS
+@given(cut=st.integers(0, 400))
+def test_what_came_before_an_error_event_is_passed_on(make: Any, cut: int) -> None:
+    translator: Translator = make()
+    error = b'data: {"error":{"message":"boom","code":500}}\n\n'
+    data = b"data: " + json.dumps(chunk("a")).encode() + b"\n\n" + error
+    out = translator.feed(data[:cut]) + translator.feed(data[cut:])
+    (event,) = EventParser().feed(out)
+    assert json.loads(event)["choices"][0]["delta"]["content"] == "a"
+    assert isinstance(translator.failure, ProviderError)
+    assert translator.failure.body["error"]["message"] == "boom"
+
+
+@TRANSLATORS
+@pytest.mark.parametrize("event", [b"7", b"{", b'{"choices":7}', b"[]", b'"x"'])
+def test_garbage_is_refused(make: Any, event: bytes) -> None:
+    translator: Translator = make()
+    assert translator.feed(b"data: " + event + b"\n\n") == b""
+    assert isinstance(translator.failure, NotAStream)
+
+
+@pytest.mark.parametrize("event", [b"null", b"{}"])
+def test_a_provider_sends_chunks_only(event: bytes) -> None:
     relay = Relay("ours", False, Tally())
-    relay.feed(b"data: " + json.dumps(chunk("a")).encode() + b"\n\n")
-    with pytest.raises(ProviderError):
-        relay.feed(b'data: {"error":{"message":"boom","code":500}}\n\n')
+    relay.feed(b"data: " + event + b"\n\n")
+    assert isinstance(relay.failure, NotAStream)
 
 
-@pytest.mark.parametrize("event", [b"7", b"{", b'{"choices":7}', b"[]", b"null", b'"x"', b"{}"])
-def test_garbage_is_refused(event: bytes) -> None:
-    with pytest.raises(NotAStream):
-        Relay("ours", False, Tally()).feed(b"data: " + event + b"\n\n")
-
-
-def test_an_endless_event_is_refused() -> None:
-    relay = Relay("ours", False, Tally())
+@TRANSLATORS
+def test_an_endless_event_is_refused(make: Any) -> None:
+    translator: Translator = make()
     for _ in range(8):
-        relay.feed(b"x" * 1024 * 1024)
-    with pytest.raises(NotAStream):
-        relay.feed(b"x")
+        translator.feed(b"x" * 1024 * 1024)
+    assert translator.failure is None
+    translator.feed(b"x")
+    assert isinstance(translator.failure, NotAStream)
+
+
+def test_an_engine_must_say_why_it_ended() -> None:
+    engine = engines()
+    engine.feed(stream(chunk("a")))
+    assert isinstance(engine.failure, NotAStream)
+    assert not engine.finished
+    engine = engines()
+    last = {"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}
+    engine.feed(stream(chunk("a"), last))
+    assert engine.finished
+
+
+def test_what_looks_at_a_chunk_sees_it_before_it_is_sent_and_may_stop_it() -> None:
+    seen: list[str] = []
+
+    def look(piece: dict[str, Any]) -> None:
+        seen.append(piece["choices"][0]["delta"]["content"])
+        if seen[-1] == "no":
+            raise PermissionError
+        piece["choices"][0]["delta"]["content"] = seen[-1].upper()
+
+    request = ModelRequest(Operation.chat, "ours", {}, stream=True)
+    engine = Restream(ChunkShaper(request, Identity("id", 1, "ours", "fp"), Tally()), [look])
+    out = engine.feed(stream(chunk("a"), chunk("no"), chunk("never")))
+    assert [json.loads(event)["choices"][0]["delta"]["content"] for event in EventParser().feed(out)] == ["A"]
+    assert isinstance(engine.failure, PermissionError)
+    assert seen == ["a", "no"]
 
 
 def test_comments_and_other_fields_are_dropped() -> None:

@@ -117,18 +117,29 @@ def beside_numbers(text: str, runs: Spans) -> Iterator[Finding]:
             continue
         low, high = _region(text, start, end)
         done = high
-        if not any(c.isalpha() for c in text[low:high]):
+        tokens = [match.span() for match in _alphanumeric.finditer(text, low, high)]
+        pieces = [text[first:last].upper() for first, last in tokens]
+        joined = "".join(pieces)
+        if joined.isdigit():
             continue
-        tokens = [(match.start(), match.end()) for match in _alphanumeric.finditer(text, low, high)]
-        for first in range(len(tokens)):
-            yield from _passport(text, *tokens[first])
-            joined = ""
-            for last in range(first, min(first + 10, len(tokens))):
-                joined += text[tokens[last][0] : tokens[last][1]].upper()
-                if len(joined) > 34:
-                    break
-                if len(joined) >= 15:
-                    yield from _checked(joined, tokens[first][0], tokens[last][1])
+        at = 0
+        for number, (first, last) in enumerate(tokens):
+            if _passport_form.fullmatch(text, first, last):
+                yield from _passport(text, first, last)
+            if _coded.match(joined, at):
+                yield from _codes(joined, at, pieces, tokens, number)
+            at += len(pieces[number])
+
+
+def _codes(joined: str, at: int, pieces: list[str], tokens: list[tuple[int, int]], first: int) -> Iterator[Finding]:
+    """What begins with the token `first`, at `at` in the joined text, and ends with one of the next ten."""
+    end = at
+    for last in range(first, min(first + 10, len(tokens))):
+        end += len(pieces[last])
+        if end - at > 34:
+            break
+        if end - at >= 15:
+            yield from _checked(joined[at:end], tokens[first][0], tokens[last][1])
 
 
 def _region(text: str, start: int, end: int) -> tuple[int, int]:
@@ -146,11 +157,9 @@ def _checked(joined: str, start: int, end: int) -> Iterator[Finding]:
 
 
 def _passport(text: str, start: int, end: int) -> Iterator[Finding]:
-    token = text[start:end]
-    if _passport_form.fullmatch(token):
-        announced = _passport_cue.search(text[max(0, start - 24) : start].lower())
-        if announced or token[0] in "EG":
-            yield Finding("passport", start, end, 0.9 if announced else 0.55)
+    announced = _passport_cue.search(text[max(0, start - 24) : start].lower())
+    if announced or text[start] in "EG":
+        yield Finding("passport", start, end, 0.9 if announced else 0.55)
 
 
 def _joined(character: str) -> bool:
@@ -173,4 +182,6 @@ _region_forward = re.compile(r"(?:[ \-]?[A-Za-z0-9])*")
 _passport_form = re.compile(
     r"[EeGgDdSsPpKkHhMm][0-9]{8}|[Ee][A-HJ-NP-Za-hj-np-z][0-9]{7}|[HhMm][0-9]{10}|[A-Z][0-9]{8}"
 )
+# how an IBAN and a company code begin
+_coded = re.compile(r"[A-Z]{2}[0-9]{2}|[0-9A-Z]{2}[0-9]{6}")
 _passport_cue = re.compile(r"(护照|passport|通行证|证件)[^0-9\n]{0,20}$")

@@ -30,6 +30,8 @@ JSON = b"application/json"
 WATCHERS = "plinth.watchers"
 # in the scope, from our own listener: takes the body at once if it has arrived within a limit
 BODY = "plinth.body"
+# in the scope, from our own listener: sends a piece of the body at once if the client keeps up
+PUSH = "plinth.push"
 # in a start message, for our own listener: send the head now, do not wait for the body
 FLUSH = "plinth.flush"
 _DISCARD_FACTOR = 4
@@ -106,8 +108,16 @@ class Call:
         await self._send({"type": "http.response.start", "status": status, "headers": headers, FLUSH: flush})
         self.started = True
 
+    def push(self, data: bytes) -> bool:
+        """Send a piece of the body without waiting. False, and nothing is sent, when that cannot be:
+        the response has not begun, the client does not keep up, or the listener is not ours."""
+        push = self.scope.get(PUSH) if self.started else None
+        return push is not None and push(data)
+
     async def send(self, data: bytes) -> None:
         """Raises `ClientGone` when the client has stopped reading for too long."""
+        if self.push(data):
+            return
         try:
             async with asyncio.timeout(self._stall_seconds):
                 await self._send({"type": "http.response.body", "body": data, "more_body": True})

@@ -22,9 +22,11 @@ from plinth.gateway.dataplane.plan import Plan, Step
 from plinth.gateway.dataplane.ports import Endpoint
 from plinth.gateway.dataplane.relay import Relay
 from plinth.gateway.dataplane.reply import EventReply
+from plinth.gateway.dataplane.restream import Restream
 from plinth.gateway.dataplane.retries import Attempt, Failure
 from plinth.gateway.dataplane.shape import Assembler, ChunkShaper, Identity, as_chunks, confidence
 from plinth.gateway.dataplane.stages import Stages
+from plinth.gateway.dataplane.translator import Translator
 from plinth.gateway.errors import (
     CannotDo,
     ContextLengthExceeded,
@@ -202,24 +204,26 @@ class Delivery:
         async with self._exchange(guarded, endpoint, meter) as exchange:
             if endpoint.url is not None and guarded.answers is None and not self._request.store:
                 relay = Relay(self._request.model, self._request.include_usage, meter.tally)
-                async for ready in exchange.relayed(relay):
-                    meter.saw_piece()
-                    await self._reply.events(ready)
+                await self._send(exchange, relay, meter)
                 return
             shaper = self._shaper(endpoint, meter)
             kept = Assembler(self._request) if self._request.store else None
-            async for piece in exchange.pieces(shaper):
-                meter.saw_piece()
-                if guarded.answers is not None:
-                    guarded.answers.piece(piece)
-                if kept is not None:
-                    kept.add(piece)
-                await self._reply.event(piece)
+            each = [] if guarded.answers is None else [guarded.answers.piece]
+            await self._send(exchange, Restream(shaper, each if kept is None else [*each, kept.add]), meter)
         shaper.tally.settle()
         if self._request.include_usage:
             await self._reply.event(shaper.usage_chunk())
         if kept is not None:
             self.answer = kept.answer(shaper.identity, shaper.tally)
+
+    async def _send(self, exchange: Exchange, translator: Translator, meter: Meter) -> None:
+        def push(ready: bytes) -> bool:
+            meter.saw_piece()
+            return self._reply.push(ready)
+
+        async for ready in exchange.translated(translator, push):
+            meter.saw_piece()
+            await self._reply.events(ready)
 
     async def _whole(self, request: ModelRequest, endpoint: Endpoint, meter: Meter) -> dict[str, Any]:
         """A complete answer: a provider's, or an engine's stream put together."""
@@ -230,9 +234,13 @@ class Delivery:
                 meter.saw_piece()
                 return guarded.answers.whole(answer) if guarded.answers else answer
             shaper, assembler = self._shaper(endpoint, meter), Assembler(request)
-            async for piece in exchange.pieces(shaper):
+
+            def add(chunk: dict[str, Any]) -> None:
                 meter.saw_piece()
-                assembler.add(piece)
+                assembler.add(chunk)
+
+            async for _ in exchange.translated(Restream(shaper, [add], encode=False), lambda _: True):
+                pass
         shaper.tally.settle()
         return assembler.answer(shaper.identity, shaper.tally)
 

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,10 +20,9 @@ from typing import Any
 import orjson
 
 from plinth.gateway.dataplane.ports import Endpoint, Translate
-from plinth.gateway.dataplane.relay import NotAStream, ProviderError, Relay
 from plinth.gateway.dataplane.retries import Failure
-from plinth.gateway.dataplane.shape import ChunkShaper, embeddings
-from plinth.gateway.dataplane.sse import DONE, EventParser, EventTooLong
+from plinth.gateway.dataplane.shape import embeddings
+from plinth.gateway.dataplane.translator import NotAStream, ProviderError, Translator
 from plinth.gateway.dataplane.transport import (
     Address,
     CannotConnect,
@@ -135,37 +133,47 @@ class Exchange:
         await connection.write(message)
         await connection.head()
 
-    async def pieces(self, shaper: ChunkShaper) -> AsyncIterator[dict[str, Any]]:
-        """A stream's chunks in the client's shape, one at a time."""
+    async def translated(self, translator: Translator, push: Callable[[bytes], bool]) -> AsyncIterator[bytes]:
+        """The target's stream as bytes for the client. What `push` takes is gone already, straight from
+        the socket; what it does not take (it returned False) is yielded, and so is the beginning."""
         if not self.streams:
             raise self.lost("it did not stream")
-        parser, waiting = EventParser(), deque[bytes]()
-        while True:
-            while not waiting:
-                waiting.extend(self._events(parser, await self._more()))
-            payload = waiting.popleft()
-            if payload == DONE:
-                if not shaper.finished:
-                    raise self.lost("it ended without a reason")
-                return
-            if (piece := self._shaped(payload, shaper)) is not None:
-                yield piece
-
-    async def relayed(self, relay: Relay) -> AsyncIterator[bytes]:
-        """A provider's stream as bytes for the client."""
-        if not self.streams:
-            raise self.lost("it did not stream")
-        while not relay.finished:
-            data = await self._more()
-            try:
-                ready = relay.feed(data)
-            except ProviderError as error:
-                raise self.refusal(500, error.body) from None
-            except NotAStream as error:
-                raise self.lost(str(error)) from None
-            if ready:
+        while not translator.finished:
+            if ready := translator.feed(await self._more()):
                 yield ready
-        await self._drain()
+            self._check(translator)
+            if not translator.finished and (ready := await self._pumped(translator, push)):
+                yield ready
+            self._check(translator)
+        if self._endpoint.url is not None:
+            await self._drain()
+
+    async def _pumped(self, translator: Translator, push: Callable[[bytes], bool]) -> bytes:
+        """Returns what `push` did not take, b"" when the stream has come to some end."""
+        left = b""
+
+        def sink(data: bytes) -> bool:
+            nonlocal left
+            ready = translator.feed(data)
+            if ready and not push(ready):
+                left = ready
+            return not (left or translator.finished or translator.failure)
+
+        assert self._connection is not None
+        try:
+            await self._connection.pump(sink)
+        except TransportError as error:
+            raise self._lost_by(error) from error
+        return left
+
+    def _check(self, translator: Translator) -> None:
+        failure = translator.failure
+        if isinstance(failure, ProviderError):
+            raise self.refusal(500, failure.body)
+        if isinstance(failure, NotAStream):
+            raise self.lost(str(failure))
+        if failure is not None:
+            raise failure
 
     async def answer(self, tally: Tally) -> dict[str, Any]:
         """A provider's whole answer, as it is but for the model's public name."""
@@ -266,23 +274,6 @@ class Exchange:
         assert self._connection is not None
         self._connection.limit(self._patience.between_tokens)
         return data
-
-    def _events(self, parser: EventParser, data: bytes) -> list[bytes]:
-        try:
-            return parser.feed(data)
-        except EventTooLong:
-            raise self.lost("it sent an event that is too long") from None
-
-    def _shaped(self, payload: bytes, shaper: ChunkShaper) -> dict[str, Any] | None:
-        try:
-            chunk = orjson.loads(payload)
-            if chunk is None:  # llama.cpp opens the answer to several prompts with it
-                return None
-            if "error" not in chunk:
-                return shaper.shape(chunk)
-        except (KeyError, TypeError, AttributeError, ValueError):
-            raise self.lost("it sent garbage") from None
-        raise self.refusal(500, chunk)
 
 
 @lru_cache(maxsize=4096)

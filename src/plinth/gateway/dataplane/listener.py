@@ -15,10 +15,11 @@ import orjson
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from plinth.gateway.dataplane.call import BODY, FLUSH, WATCHERS
+from plinth.gateway.dataplane.call import BODY, FLUSH, PUSH, WATCHERS
 from plinth.gateway.errors import HeadersTooLarge
 from plinth.kit.errors import BadInput, PlinthError
 
+_NEVER = float("inf")
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
@@ -45,6 +46,14 @@ class Cycle(RequestResponseCycle):
         self.message_event.clear()
         return body
 
+    def push(self, body: bytes) -> bool:
+        """Write a piece of a response that has begun, now; False when the client does not keep up."""
+        if self.flow.write_paused and not self.disconnected:
+            return False
+        if not self.disconnected:
+            self._body(body, True)
+        return True
+
     async def send(self, message: Any) -> None:
         if self.flow.write_paused and not self.disconnected:
             await self.flow.drain()
@@ -61,22 +70,23 @@ class Cycle(RequestResponseCycle):
         self.response_started = True
         self.waiting_for_100_continue = False
         status: int = message["status"]
-        lines: list[bytes] = []
+        lines = [_STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status]
         for name, value in (*self.default_headers, *message["headers"]):
-            if b"\r" in value or b"\n" in value or b"\0" in value:
-                raise ValueError(f"the header {name!r} holds control characters")
             if name == b"content-length":
                 self.chunked_encoding, self._left = False, int(value)
             elif name == b"connection" and value.lower() == b"close":
                 self.keep_alive = False
-            lines += (name, b": ", value, b"\r\n")
+            lines.append(b"%b: %b\r\n" % (name, value))
         if self.chunked_encoding is None and self.scope["method"] != "HEAD" and status not in (204, 304):
             self.chunked_encoding = True
             lines.append(b"transfer-encoding: chunked\r\n")
         if not self.keep_alive:
             lines.append(b"connection: close\r\n")
-        line = _STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status
-        self._head = b"".join((line, *lines, b"\r\n"))
+        lines.append(b"\r\n")
+        head = b"".join(lines)
+        if head.count(b"\n") != len(lines) or head.count(b"\r") != len(lines) or b"\0" in head:
+            raise ValueError("a header of the response holds control characters")
+        self._head = head
         if message.get(FLUSH):
             self.transport.write(self._head)
             self._head = b""
@@ -104,21 +114,25 @@ class Cycle(RequestResponseCycle):
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One client connection. The limits are class attributes, set by `protocol`."""
+    """One client connection. The limits are class attributes, set by `protocol`.
+
+    One timer looks now and then whether the deadline (for a request's headers, or for the next request)
+    has passed: two timers made and cancelled in each request would cost more than its headers do.
+    """
 
     max_header_bytes = 0
     header_seconds = 0.0
     _header_bytes = 0
-    _timer: asyncio.TimerHandle | None = None
     _in_headers = True
 
     def connection_made(self, transport: Any) -> None:
         self.watchers: set[Callable[[], None]] = set()
         super().connection_made(transport)
-        self._arm()
+        self._deadline = self.loop.time() + self.header_seconds
+        self._timer: asyncio.TimerHandle = self.loop.call_later(self.header_seconds, self._look)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._disarm()
+        self._timer.cancel()
         super().connection_lost(exc)
         for tell in list(self.watchers):
             tell()
@@ -126,12 +140,12 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_headers, self._header_bytes = True, 0
-        self._arm()
+        self._deadline = self.loop.time() + self.header_seconds
 
     def on_headers_complete(self) -> None:
         """uvicorn's own, without websockets, with our `Cycle`."""
         self._in_headers = False
-        self._disarm()
+        self._deadline = _NEVER
         version, target = self.parser.get_http_version(), httptools.parse_url(self.url)
         path = target.path.decode("ascii")
         scope: Any = self.scope
@@ -140,7 +154,7 @@ class LimitedProtocol(HttpToolsProtocol):
         scope["path"] = unquote(path) if "%" in path else path
         scope[WATCHERS] = self.watchers
         before, self.cycle = self.cycle, self._cycle(version)
-        scope[BODY] = self.cycle.arrived
+        scope[BODY], scope[PUSH] = self.cycle.arrived, self.cycle.push
         if before is None or before.response_complete:
             self._start_asgi_task(self.cycle, self.app)
         else:
@@ -181,14 +195,24 @@ class LimitedProtocol(HttpToolsProtocol):
         self.transport.write(head.encode() + body)
         self.transport.close()
 
-    def _arm(self) -> None:
-        if self._timer is None:
-            self._timer = self.loop.call_later(self.header_seconds, self.transport.close)
+    def on_response_complete(self) -> None:
+        """uvicorn's own, with our deadline."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+        elif not self._in_headers:  # the next request may have begun already
+            self._deadline = self.loop.time() + self.timeout_keep_alive
 
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def _look(self) -> None:
+        left = self._deadline - self.loop.time()
+        if left <= 0:
+            self.transport.close()
+            return
+        self._timer = self.loop.call_later(min(left, self.header_seconds / 4), self._look)
 
 
 def protocol(max_header_bytes: int, header_seconds: float) -> type[LimitedProtocol]:

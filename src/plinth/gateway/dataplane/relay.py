@@ -11,6 +11,7 @@ from typing import Any
 
 import orjson
 
+from plinth.gateway.dataplane.translator import NotAStream, ProviderError, Translator
 from plinth.gateway.model import Tally
 
 _LIMIT_BYTES = 8 * 1024 * 1024
@@ -18,37 +19,16 @@ _USAGE = (b'"usage":{', b'"usage": {')
 _NO_USAGE = (b',"usage":null', b', "usage": null')
 
 
-class ProviderError(Exception):
-    """The provider sent an error event; `body` is its error object."""
-
-    def __init__(self, body: dict[str, Any]) -> None:
-        super().__init__("error event")
-        self.body = body
-
-
-class NotAStream(Exception):
-    """What arrived makes no sense as chunks of an answer."""
-
-
-class Relay:
-    """Feed it the body as it arrives; send on what it returns.
-
-    Args:
-        public_name: goes into every chunk.
-        include_usage: whether the client asked for the usage chunk.
-
-    `finished` turns true with `[DONE]`; only then was the answer whole.
-    """
+class Relay(Translator):
+    """Args: `public_name` goes into every chunk; `include_usage`: whether the client asked for the usage chunk."""
 
     def __init__(self, public_name: str, include_usage: bool, tally: Tally) -> None:
+        super().__init__()
         self._public, self._include_usage, self._tally = orjson.dumps(public_name), include_usage, tally
         self._rest = b""
         self._theirs: tuple[bytes, bytes] | None = None
-        self.finished = False
 
-    def feed(self, data: bytes) -> bytes:
-        """Whole events ready for the client; the beginning of an incomplete one is kept. Raises
-        `ProviderError`, `NotAStream`."""
+    def _translate(self, data: bytes, ready: list[bytes]) -> None:
         if self._rest:
             data = self._rest + data
         if b"\r" in data:
@@ -58,13 +38,15 @@ class Relay:
             if len(data) > _LIMIT_BYTES:
                 raise NotAStream("an event is too long")
             self._rest = data
-            return b""
+            return
         self._rest, data = data[end + 2 :], data[: end + 2]
         events = data.count(b"\n\n")
         if self._theirs is None or events != data.count(b"data: {") or self._is_special(data):
-            return b"".join(map(self._event, data[:-2].split(b"\n\n")))
+            for event in data[:-2].split(b"\n\n"):
+                ready.append(self._event(event))
+            return
         self._tally.pieces += events
-        return self._renamed(data)
+        ready.append(self._renamed(data))
 
     @staticmethod
     def _is_special(data: bytes) -> bool:

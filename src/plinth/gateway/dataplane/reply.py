@@ -45,6 +45,14 @@ class EventReply:
         self.committed = True
         await self._send(data)
 
+    def push(self, data: bytes) -> bool:
+        """Whole events, sent without waiting; False, and nothing is sent, when that cannot be."""
+        if self._lock.locked() or not self._call.push(data):
+            return False
+        self.committed = True
+        self._last = asyncio.get_running_loop().time()
+        return True
+
     async def finish(self) -> None:
         async with self._lock:
             await self._start()

@@ -15,6 +15,8 @@ import asyncio
 import os
 import ssl
 from collections import deque
+from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from urllib.parse import urlsplit
@@ -94,6 +96,7 @@ class Connection(asyncio.Protocol):
         self._write_paused = self._paused = False
         self._timeout_seconds = self._deadline = 0.0
         self._spare: int | None = None
+        self._sink: Callable[[bytes], bool] | None = None
         self.idle_since = 0.0
         self._begin(bodiless=False, reused=False)
 
@@ -157,12 +160,31 @@ class Connection(asyncio.Protocol):
             if self._complete:
                 return b""
             await self._more()
-        received = self._received
-        data = received[0] if len(received) == 1 else b"".join(received)
-        self._received, self._received_bytes = [], 0
+        data = self._taken()
         if self._paused:
             self._paused = False
             self._transport.resume_reading()
+        return data
+
+    async def pump(self, sink: Callable[[bytes], bool]) -> None:
+        """Give `sink` each piece of the body in the moment it arrives, without waking a task for it; it
+        runs in the caller's context. Returns when it returned False, or at the body's end. Raises
+        `TransportError`, and what `sink` raises."""
+        if self._received and not sink(await self.read()):
+            return
+        if self._complete:
+            return
+        context = copy_context()
+        self._sink = lambda data: context.run(sink, data)
+        try:
+            await self._more()
+        finally:
+            self._sink = None
+
+    def _taken(self) -> bytes:
+        received = self._received
+        data = received[0] if len(received) == 1 else b"".join(received)
+        self._received, self._received_bytes = [], 0
         return data
 
     @property
@@ -243,10 +265,24 @@ class Connection(asyncio.Protocol):
             self._fail("the answer is not HTTP")
             self._transport.abort()
             return
+        if self._sink is not None and self._waiter is not None and not self._waiter.done():
+            self._pour(self._sink, self._waiter)
+            return
         if self._received_bytes > HIGH_WATER_BYTES and not self._paused and not self._transport.is_closing():
             self._paused = True
             self._transport.pause_reading()
         self._wake()
+
+    def _pour(self, sink: Callable[[bytes], bool], waiter: asyncio.Future[None]) -> None:
+        try:
+            goes_on = not self._received or sink(self._taken())
+        except Exception as error:  # belongs to whoever waits in `pump`
+            waiter.set_exception(error)
+            return
+        if self._complete or not goes_on:
+            waiter.set_result(None)
+        elif self._timeout_seconds:
+            self._deadline = self._loop.time() + self._timeout_seconds
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is not None and self._spare is not None and not self._complete:
