@@ -106,6 +106,11 @@ def company_code(text: str) -> bool:
     return (31 - total % 31) % 31 == values[17]
 
 
+def iban_length(country: str) -> int:
+    """How long an IBAN of the country is, 0 for what is no such country."""
+    return _IBAN_LENGTHS.get(country, 0)
+
+
 def iban(text: str) -> bool:
     """ISO 13616: the country's length and ISO 7064 MOD 97-10. Upper case."""
     if _IBAN_LENGTHS.get(text[:2]) != len(text) or not text[2:4].isdigit():

@@ -30,7 +30,7 @@ _announcing_words = (
 _number_words = frozenset(_announcing_words.split())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Window:
     """Groups of digits that may be one identifier. `shape` has the groups' lengths, `gaps` what
     stands between them; `leads` and `trails` say that the window is at the edge of its run, so that
@@ -263,7 +263,8 @@ def _phone(window: Window, score: float) -> Finding:
 
 
 def _phone_cue(window: Window) -> bool:
-    before = window.leads and _cue_before.search(window.left)
+    left = window.left if window.leads else ""
+    before = any(word in left for word in _PHONE_WORDS) and _cue_before.search(left)
     return bool(before or (window.trails and _cue_after.match(window.right)))
 
 
@@ -283,6 +284,11 @@ _extension = re.compile(r" ?(?:x|ext\.? ?|extension )[0-9]{1,6}(?![0-9a-z])")
 _cue_before = re.compile(
     r"((?<![a-z])(?:tele)?phone|\btel\b|mobile|\bcell\b|\bfax\b|\bcall(?:ing)?\b|\bsms\b|dial|whatsapp|\bring\b|\breach(?:ed)?\b|\bdesk\b|\boffice\b"
     r"|contact|answering|电话|手机|传真|致电|拨打|联系方式|来电|回电)[^0-9\n]{0,16}$"
+)
+# one of these is in whatever the pattern above matches; looking for them costs a tenth
+_PHONE_WORDS = (
+    *("phone", "tel", "mobile", "cell", "fax", "call", "sms", "dial", "whatsapp", "ring", "reach", "desk", "office"),
+    *("contact", "answering", "电话", "手机", "传真", "致电", "拨打", "联系方式", "来电", "回电"),
 )
 _cue_after = re.compile(r"[ ,-]{0,2}\(?(office|fax|mobile|cell|home|work|phone|desk)\b")
 

@@ -29,6 +29,7 @@ LABEL = (
 
 _LABELLED = {"driver_license": ("river", "RIVER", "驾"), "passport": ("assport", "ASSPORT", "护照", "证")}
 _MAX_REGION = 48
+_MAX_TOKENS = 10
 
 
 def emails(text: str) -> Iterator[Finding]:
@@ -118,28 +119,32 @@ def beside_numbers(text: str, runs: Spans) -> Iterator[Finding]:
         low, high = _region(text, start, end)
         done = high
         tokens = [match.span() for match in _alphanumeric.finditer(text, low, high)]
-        pieces = [text[first:last].upper() for first, last in tokens]
-        joined = "".join(pieces)
+        joined = "".join([text[first:last] for first, last in tokens]).upper()
         if joined.isdigit():
             continue
+        ends: dict[int, int] = {}
+        at = 0
+        for number, (first, last) in enumerate(tokens):
+            at += last - first
+            ends[at] = number
         at = 0
         for number, (first, last) in enumerate(tokens):
             if _passport_form.fullmatch(text, first, last):
                 yield from _passport(text, first, last)
-            if _coded.match(joined, at):
-                yield from _codes(joined, at, pieces, tokens, number)
-            at += len(pieces[number])
+            length = checksums.iban_length(joined[at : at + 2])
+            if length and _ends(at + length, ends, number) and checksums.iban(joined[at : at + length]):
+                yield Finding("iban", first, tokens[ends[at + length]][1], 0.98)
+            code = joined[at : at + 18]
+            lettered = code[2:8].isdigit() and not code.isdigit()
+            if lettered and _ends(at + 18, ends, number) and checksums.company_code(code):
+                yield Finding("company_code", first, tokens[ends[at + 18]][1], 0.97)
+            at += last - first
 
 
-def _codes(joined: str, at: int, pieces: list[str], tokens: list[tuple[int, int]], first: int) -> Iterator[Finding]:
-    """What begins with the token `first`, at `at` in the joined text, and ends with one of the next ten."""
-    end = at
-    for last in range(first, min(first + 10, len(tokens))):
-        end += len(pieces[last])
-        if end - at > 34:
-            break
-        if end - at >= 15:
-            yield from _checked(joined[at:end], tokens[first][0], tokens[last][1])
+def _ends(at: int, ends: dict[int, int], first: int) -> bool:
+    """Whether a token ends there, not too many behind the first one."""
+    last = ends.get(at)
+    return last is not None and last - first < _MAX_TOKENS
 
 
 def _region(text: str, start: int, end: int) -> tuple[int, int]:
@@ -147,13 +152,6 @@ def _region(text: str, start: int, end: int) -> tuple[int, int]:
     before = _region_reversed.match(text[max(0, start - _MAX_REGION) : start][::-1])
     after = _region_forward.match(text, end, min(len(text), end + _MAX_REGION))
     return start - (before.end() if before else 0), after.end() if after else end
-
-
-def _checked(joined: str, start: int, end: int) -> Iterator[Finding]:
-    if joined[0].isalpha() and checksums.iban(joined):
-        yield Finding("iban", start, end, 0.98)
-    elif len(joined) == 18 and not joined.isdigit() and checksums.company_code(joined):
-        yield Finding("company_code", start, end, 0.97)
 
 
 def _passport(text: str, start: int, end: int) -> Iterator[Finding]:
@@ -182,6 +180,4 @@ _region_forward = re.compile(r"(?:[ \-]?[A-Za-z0-9])*")
 _passport_form = re.compile(
     r"[EeGgDdSsPpKkHhMm][0-9]{8}|[Ee][A-HJ-NP-Za-hj-np-z][0-9]{7}|[HhMm][0-9]{10}|[A-Z][0-9]{8}"
 )
-# how an IBAN and a company code begin
-_coded = re.compile(r"[A-Z]{2}[0-9]{2}|[0-9A-Z]{2}[0-9]{6}")
 _passport_cue = re.compile(r"(护照|passport|通行证|证件)[^0-9\n]{0,20}$")

@@ -4,6 +4,7 @@ passed to the control plane. Nothing but `GET /health` and `GET /livez` answers 
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import random
@@ -224,6 +225,9 @@ class Gateway:
         if self._log_writer is not None:
             self._log_writer.start()
         self._scrape.start()
+        # what was loaded stays: the collector need not walk through it (0.1 s) in the middle of requests
+        gc.collect()
+        gc.freeze()
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._keeper.stop()
