@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 
 # province-level codes of GB/T 2260, with Hong Kong, Macao, Taiwan and foreign permanent residents
@@ -36,6 +37,9 @@ _IBAN_REGISTRY = (
     "VA22 VG24 XK20 YE30 "
 )
 _IBAN_LENGTHS = {entry[:2]: int(entry[2:]) for entry in _IBAN_REGISTRY.split()}
+
+CODE_BEGINS = re.compile(f"(?:{'|'.join(_IBAN_LENGTHS)})[0-9]{{2}}|[1-9ANY][1-59][0-9]{{6}}[{_USCC_ALPHABET}]{{10}}")
+"""How an IBAN begins, and the form of a company code: where neither is, no closer look is needed."""
 
 
 def luhn(digits: str) -> bool:

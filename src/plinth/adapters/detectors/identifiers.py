@@ -49,15 +49,21 @@ def _candidates(text: str, places: dict[str, list[Span]]) -> Iterator[Finding]:
         yield from tokens.emails(text)
     if not places:
         return
-    runs = places.get("number", ())
-    yield from numbers.find_numbers(text, runs)
-    yield from tokens.beside_numbers(text, runs)
-    yield from tokens.plates(text, places.get("plate", ()))
-    yield from tokens.ip_addresses(text, (*places.get("ipv4", ()), *places.get("ipv6", ())))
-    yield from tokens.credentials(text, places.get("credential", ()))
-    yield from tokens.labelled(text, places.get("label", ()))
-    yield from chinese.names(text, places.get("name_before", ()), places.get("name_after", ()))
-    yield from chinese.addresses(text, places.get("address", ()))
+    if runs := places.get("number"):
+        yield from numbers.find_numbers(text, runs)
+        yield from tokens.beside_numbers(text, runs)
+    if plates := places.get("plate"):
+        yield from tokens.plates(text, plates)
+    if addresses := (*places.get("ipv4", ()), *places.get("ipv6", ())):
+        yield from tokens.ip_addresses(text, addresses)
+    if credentials := places.get("credential"):
+        yield from tokens.credentials(text, credentials)
+    if labels := places.get("label"):
+        yield from tokens.labelled(text, labels)
+    if not places.keys().isdisjoint(("name_before", "name_after")):
+        yield from chinese.names(text, places.get("name_before", ()), places.get("name_after", ()))
+    if found := places.get("address"):
+        yield from chinese.addresses(text, found)
 
 
 def _without_overlaps(text: str, candidates: Iterator[Finding]) -> list[Finding]:

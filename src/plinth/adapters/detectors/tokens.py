@@ -118,27 +118,29 @@ def beside_numbers(text: str, runs: Spans) -> Iterator[Finding]:
             continue
         low, high = _region(text, start, end)
         done = high
-        tokens = [match.span() for match in _alphanumeric.finditer(text, low, high)]
-        joined = "".join([text[first:last] for first, last in tokens]).upper()
-        if joined.isdigit():
-            continue
-        ends: dict[int, int] = {}
-        at = 0
-        for number, (first, last) in enumerate(tokens):
-            at += last - first
-            ends[at] = number
-        at = 0
-        for number, (first, last) in enumerate(tokens):
-            if _passport_form.fullmatch(text, first, last):
-                yield from _passport(text, first, last)
-            length = checksums.iban_length(joined[at : at + 2])
-            if length and _ends(at + length, ends, number) and checksums.iban(joined[at : at + length]):
-                yield Finding("iban", first, tokens[ends[at + length]][1], 0.98)
-            code = joined[at : at + 18]
-            lettered = code[2:8].isdigit() and not code.isdigit()
-            if lettered and _ends(at + 18, ends, number) and checksums.company_code(code):
-                yield Finding("company_code", first, tokens[ends[at + 18]][1], 0.97)
-            at += last - first
+        for match in _passport_form.finditer(text, low, high):
+            yield from _passport(text, *match.span())
+        if checksums.CODE_BEGINS.search(text[low:high].upper().replace(" ", "").replace("-", "")):
+            yield from _codes(text, [match.span() for match in _alphanumeric.finditer(text, low, high)])
+
+
+def _codes(text: str, tokens: list[tuple[int, int]]) -> Iterator[Finding]:
+    """IBANs and company codes that begin with one of these tokens and end with one."""
+    joined = "".join([text[first:last] for first, last in tokens]).upper()
+    ends: dict[int, int] = {}
+    at = 0
+    for number, (first, last) in enumerate(tokens):
+        at += last - first
+        ends[at] = number
+    at = 0
+    for number, (first, last) in enumerate(tokens):
+        length = checksums.iban_length(joined[at : at + 2])
+        if length and _ends(at + length, ends, number) and checksums.iban(joined[at : at + length]):
+            yield Finding("iban", first, tokens[ends[at + length]][1], 0.98)
+        code = joined[at : at + 18]
+        if not code.isdigit() and _ends(at + 18, ends, number) and checksums.company_code(code):
+            yield Finding("company_code", first, tokens[ends[at + 18]][1], 0.97)
+        at += last - first
 
 
 def _ends(at: int, ends: dict[int, int], first: int) -> bool:
@@ -178,6 +180,8 @@ _alphanumeric = re.compile(r"[A-Za-z0-9]+")
 _region_reversed = re.compile(r"(?:[ \-]?[A-Za-z0-9])*")
 _region_forward = re.compile(r"(?:[ \-]?[A-Za-z0-9])*")
 _passport_form = re.compile(
-    r"[EeGgDdSsPpKkHhMm][0-9]{8}|[Ee][A-HJ-NP-Za-hj-np-z][0-9]{7}|[HhMm][0-9]{10}|[A-Z][0-9]{8}"
+    r"(?<![A-Za-z0-9])"
+    r"(?:[EeGgDdSsPpKkHhMm][0-9]{8}|[Ee][A-HJ-NP-Za-hj-np-z][0-9]{7}|[HhMm][0-9]{10}|[A-Z][0-9]{8})"
+    r"(?![A-Za-z0-9])"
 )
 _passport_cue = re.compile(r"(护照|passport|通行证|证件)[^0-9\n]{0,20}$")

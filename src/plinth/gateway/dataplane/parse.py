@@ -20,6 +20,7 @@ _MANY = 100_000_000  # characters: the body limit is the real bound
 _MAX_MESSAGES = 10_000
 _MAX_INPUTS = 2048
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+_PLAIN_ROLES = ("user", "assistant", "system")
 _LONG = 2**63 - 1
 
 _SAMPLING: dict[str, Rule] = {
@@ -139,8 +140,17 @@ def _streaming(operation: Operation, model: str, fields: dict[str, Any], accepte
 def _messages(value: Any) -> list[dict[str, Any]]:
     if not value:
         raise MissingField(field="messages", param="messages")
-    checked: list[dict[str, Any]] = rules.list_of(_message, _MAX_MESSAGES)("messages", value)
-    return checked
+    if not isinstance(value, list) or len(value) > _MAX_MESSAGES:
+        rules.list_of(rules.anything, _MAX_MESSAGES)("messages", value)
+    return [_plain(message) or _message(f"messages.{position}", message) for position, message in enumerate(value)]
+
+
+def _plain(message: Any) -> dict[str, Any] | None:
+    """The usual message, a role and a text, without the care that the others need."""
+    if type(message) is not dict or len(message) != 2:
+        return None
+    role, content = message.get("role"), message.get("content")
+    return {"role": role, "content": content} if type(content) is str and role in _PLAIN_ROLES else None
 
 
 _MESSAGE: dict[str, Rule] = {

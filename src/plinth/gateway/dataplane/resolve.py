@@ -43,6 +43,10 @@ def is_retired(snapshot: Snapshot, model: PublicModel, now: float) -> str:
     return datetime.fromtimestamp(retired_at, UTC).date().isoformat()
 
 
+def _rank(endpoint: Endpoint) -> int:
+    return {"ready": 0, "failed": 2}.get(str(endpoint.state), 1)
+
+
 class Resolver:
     def __init__(self, keeper: SnapshotKeeper, wanted: Wanted, clock: Clock, settings: GatewaySettings) -> None:
         self._keeper, self._wanted, self._clock, self._settings = keeper, wanted, clock, settings
@@ -101,8 +105,7 @@ class Resolver:
         """The best known endpoint: ready, else under way, else failed."""
         assert self._keeper.current is not None
         found = self._keeper.current.endpoints.get(model.id, ())
-        rank = {"ready": 0, "failed": 2}
-        return min(found, key=lambda endpoint: rank.get(str(endpoint.state), 1), default=None)
+        return found[0] if len(found) == 1 else min(found, key=_rank, default=None)
 
     async def _ask(self, model: PublicModel) -> None:
         now = self._clock.monotonic()
