@@ -47,7 +47,7 @@ class GatewaySettings(Section):
     keepalive_comment_seconds: float = Field(default=15.0, gt=0)
     """A streaming client gets an SSE comment after this much silence."""
 
-    snapshot_poll_seconds: float = Field(default=0.1, gt=0)
+    snapshot_poll_seconds: float = Field(default=0.2, gt=0)
     """How often the gateway looks for changed keys, models and endpoints."""
 
     stale_limit_seconds: float = Field(default=86_400.0, gt=0)

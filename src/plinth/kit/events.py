@@ -100,6 +100,12 @@ def latest_seq(session: Session) -> int:
     return int(session.execute(_LATEST).scalar_one())
 
 
+def position(db: Database) -> int:
+    """`latest_seq` for whoever asks several times a second: half of what a session costs."""
+    with db.engine.connect() as connection:
+        return int(connection.exec_driver_sql("SELECT coalesce(max(seq), 0) FROM events").scalar_one())
+
+
 def kinds_between(session: Session, after: int, up_to: int) -> set[str]:
     """The kinds of events with `after < seq <= up_to`."""
     rows = session.execute(select(events.c.kind).where(events.c.seq > after, events.c.seq <= up_to).distinct())
@@ -119,8 +125,7 @@ class Dispatcher:
     def run_once(self) -> int:
         """Deliver everything that is waiting; returns how many deliveries were made."""
         # idle polls, ten a second, cost one small query; cursors are looked at when there is news
-        with self._db.read() as session:
-            newest = latest_seq(session)
+        newest = position(self._db)
         if newest == self._drained_to:
             return 0
         delivered, complete = 0, True

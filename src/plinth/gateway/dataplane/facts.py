@@ -37,8 +37,7 @@ class DatabaseFacts:
     policies: Callable[[Session], Mapping[tuple[str, str], Policy]]
 
     def position(self) -> int:
-        with self.db.read() as session:
-            return events.latest_seq(session)
+        return events.position(self.db)
 
     def kinds(self, after: int, up_to: int) -> set[str]:
         with self.db.read() as session:
