@@ -34,7 +34,7 @@ class Translator(ABC):
         ready: list[bytes] = []
         try:
             self._translate(data, ready)
-        except Exception as error:
+        except Exception as error:  # whatever it is, it is raised once what is ready was sent
             self.failure = error
         return ready[0] if len(ready) == 1 else b"".join(ready)
 
