@@ -1,0 +1,131 @@
+/** One's own name, password and sessions. */
+import { Form, Input, List, Modal, Tabs, Tag } from "antd";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useTranslation } from "react-i18next";
+import { sessionApi } from "../api";
+import { ApiForm, ConfirmDanger, EmptyState, Loaded, Time, useNotify } from "../ui";
+import { useSessionContext, useSignedIn } from "./session";
+
+export function AccountDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
+  const { t } = useTranslation();
+  const items = [
+    { key: "name", label: t("account.name"), children: <NameForm onDone={onClose} /> },
+    { key: "password", label: t("account.password"), children: <PasswordForm onDone={onClose} /> },
+    { key: "sessions", label: t("account.sessions"), children: <Sessions /> },
+  ];
+  return (
+    <Modal open={open} title={t("account.title")} footer={null} onCancel={onClose} destroyOnHidden>
+      <Tabs items={items} />
+    </Modal>
+  );
+}
+
+function NameForm({ onDone }: { onDone: () => void }) {
+  const { t } = useTranslation();
+  const { user } = useSignedIn();
+  const { accept } = useSessionContext();
+  const notify = useNotify();
+  return (
+    <ApiForm<{ name: string }>
+      submit={t("ui.save")}
+      initial={{ name: user.name }}
+      onSubmit={async (values) => {
+        await sessionApi.changeUser(values);
+        accept(await sessionApi.get());
+        notify.success(t("ui.saved"));
+        onDone();
+      }}
+    >
+      <Form.Item name="name" label={t("account.name")} rules={[{ required: true, message: t("account.nameMissing") }]}>
+        <Input autoComplete="name" />
+      </Form.Item>
+    </ApiForm>
+  );
+}
+
+function PasswordForm({ onDone }: { onDone: () => void }) {
+  const { t } = useTranslation();
+  const notify = useNotify();
+  return (
+    <ApiForm<{ current: string; new: string }>
+      submit={t("account.changePassword")}
+      names={{ new_password: "new", password: "new" }}
+      onSubmit={async (values) => {
+        await sessionApi.changePassword(values);
+        notify.success(t("account.passwordChanged"), t("account.othersEnded"));
+        onDone();
+      }}
+    >
+      <Form.Item name="current" label={t("account.currentPassword")} rules={[{ required: true }]}>
+        <Input.Password autoComplete="current-password" />
+      </Form.Item>
+      <NewPassword name="new" />
+    </ApiForm>
+  );
+}
+
+/** The field of every form that sets a password. */
+export function NewPassword({ name = "password" }: { name?: string }) {
+  const { t } = useTranslation();
+  return (
+    <Form.Item
+      name={name}
+      label={t("account.newPassword")}
+      extra={t("account.passwordRule")}
+      rules={[
+        { required: true, message: t("account.passwordRule") },
+        { min: 10, message: t("account.passwordRule") },
+      ]}
+    >
+      <Input.Password autoComplete="new-password" />
+    </Form.Item>
+  );
+}
+
+function Sessions() {
+  const { t } = useTranslation();
+  const client = useQueryClient();
+  const query = useQuery({ queryKey: ["own-sessions"], queryFn: sessionApi.ownSessions });
+  const end = async (id: string) => {
+    await sessionApi.endSession(id);
+    await client.invalidateQueries({ queryKey: ["own-sessions"] });
+  };
+  return (
+    <Loaded query={query}>
+      {({ data }) => (
+        <List
+          dataSource={data}
+          rowKey="id"
+          locale={{ emptyText: <EmptyState title={t("account.noSessions")} /> }}
+          renderItem={(item) => (
+            <List.Item
+              actions={[
+                item.current ? (
+                  <Tag key="this">{t("account.thisSession")}</Tag>
+                ) : (
+                  <ConfirmDanger
+                    key="end"
+                    size="small"
+                    action={t("account.endSession")}
+                    title={t("account.endSessionTitle")}
+                    touches={[t("account.endSessionTouches")]}
+                    onConfirm={() => end(item.id)}
+                  />
+                ),
+              ]}
+            >
+              <List.Item.Meta
+                title={item.device ?? item.user_agent ?? item.id}
+                description={
+                  <>
+                    {t("account.lastSeen")} <Time at={item.last_seen_at} />
+                  </>
+                }
+              />
+            </List.Item>
+          )}
+        />
+      )}
+    </Loaded>
+  );
+}

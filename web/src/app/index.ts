@@ -1,0 +1,4 @@
+/** What pages may use of the shell. */
+export { useJobs } from "./jobs/useJobs";
+export { JobList } from "./jobs/JobTray";
+export { useMay, useProject, useSignedIn } from "./session";
