@@ -8,13 +8,15 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps -r
 
-.PHONY: help demo test check unit sqlite postgresql sdk install lock clean
+.PHONY: help demo test check unit sqlite postgresql sdk install lock clean console types web-check
 
 help:
 	@echo "make demo       turn the whole loop once and write a report"
 	@echo "make test       everything CI does: check, then the tests on SQLite and PostgreSQL"
 	@echo "make check      lint, types, architecture"
 	@echo "make unit       only the fast tests"
+	@echo "make console    build the web console (needs Node 20.19 or newer)"
+	@echo "make types      write the console's API types anew, after a change of the API"
 	@echo "make install    build .venv"
 	@echo "make lock       write requirements/*.lock anew"
 
@@ -38,6 +40,22 @@ check: $(READY)
 	$(BIN)/ruff format --check src tests tools bench
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config importlinter.toml
+	@$(MAKE) --no-print-directory web-check
+
+# the console: compiled, linted, both languages complete, API types current
+web-check: $(READY)
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory web/node_modules/.ready && cd web && npm run --silent check; \
+	else echo "make check: the console was NOT checked, because there is no Node here (20.19 or newer)"; fi
+
+web/node_modules/.ready: web/package-lock.json web/package.json
+	cd web && npm ci --ignore-scripts --no-audit --no-fund
+	@touch $@
+
+console: web/node_modules/.ready
+	cd web && npm run --silent build
+
+types: $(READY) web/node_modules/.ready
+	cd web && npm run --silent types
 
 unit: $(READY)
 	$(BIN)/pytest tests/unit -m "not slow"
@@ -62,4 +80,4 @@ lock: $(READY)
 	$(BIN)/python tools/lock.py $(TORCH_WHEELS)
 
 clean:
-	rm -rf $(VENV) .sdk .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .sdk web/node_modules src/plinth/console/bundle .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

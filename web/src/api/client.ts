@@ -43,6 +43,7 @@ export function onRefusal(handlers: typeof refused): void {
 export interface RawOptions extends CallOptions {
   body?: BodyInit;
   contentType?: string;
+  headers?: Record<string, string>;
 }
 
 /** Headers of a call; for those who cannot use `send` (uploads with progress). */
@@ -53,6 +54,7 @@ export function headersOf(method: string, url: string, options: RawOptions = {})
   if (scope === "project" && projectId) headers.set("x-plinth-project", projectId);
   if (method !== "GET" && context.csrfToken) headers.set("x-csrf-token", context.csrfToken);
   if (options.contentType) headers.set("content-type", options.contentType);
+  for (const [name, value] of Object.entries(options.headers ?? {})) headers.set(name, value);
   return headers;
 }
 
@@ -96,10 +98,10 @@ async function attempt(method: string, url: string, options: RawOptions): Promis
   }
 }
 
-/** Whether it is our gateway that misses the control plane, and not a service behind it (a provider, an engine). */
+/** Whether the control plane is away: so says our gateway, or a proxy before it that does not speak JSON. */
 async function isGatewayAlone(response: Response): Promise<boolean> {
-  const error = await errorOf(response.clone());
-  return error.code === "api_unavailable" || error.code === "unknown";
+  if (!response.headers.get("content-type")?.includes("json")) return true;
+  return (await errorOf(response.clone())).code === "api_unavailable";
 }
 
 type Paths<M extends Method> = {

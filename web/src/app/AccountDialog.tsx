@@ -56,7 +56,7 @@ function PasswordForm({ onDone }: { onDone: () => void }) {
         onDone();
       }}
     >
-      <Form.Item name="current" label={t("account.currentPassword")} rules={[{ required: true }]}>
+      <Form.Item name="current" label={t("account.currentPassword")} rules={[{ required: true, message: t("account.currentMissing") }]}>
         <Input.Password autoComplete="current-password" />
       </Form.Item>
       <NewPassword name="new" />

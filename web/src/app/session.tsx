@@ -3,6 +3,7 @@ import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-quer
 import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { onRefusal, sessionApi, setCallContext, type Session, type SessionProject, type SignedIn } from "../api";
 import { chooseLanguage, storedLanguage } from "../i18n";
+import { live } from "./live";
 
 const KEY = ["session"];
 // a tab keeps its own project; a new one starts with the last that was chosen anywhere
@@ -59,6 +60,7 @@ export function SessionProvider({ session, children }: { session: Session; child
       localStorage.setItem(STORED, id);
       setCallContext({ projectId: id });
       forget(client);
+      live.restart();
       setProjectId(id);
     },
     [client],

@@ -7,7 +7,7 @@ import { useTranslation } from "react-i18next";
 import { Link } from "react-router";
 import { EmptyState, JobProgress, Loaded, useNotify } from "../../ui";
 import type { Job } from "./source";
-import { JOBS_KEY, useFinishedJobs, useJobs } from "./useJobs";
+import { JOBS_KEY, useFinishedJobs, useJobs, useLiveJobs } from "./useJobs";
 
 const SHOWN = 15;
 
@@ -15,6 +15,7 @@ export function JobTray() {
   const { t } = useTranslation();
   const [open, setOpen] = useState(false);
   const jobs = useJobs();
+  useLiveJobs();
   const notify = useNotify();
   const tell = useCallback(
     (job: Job) => {

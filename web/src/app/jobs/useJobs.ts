@@ -1,13 +1,16 @@
 /** The jobs of the chosen project, kept current while the tab is visible. */
-import { useQuery } from "@tanstack/react-query";
-import { useEffect, useRef } from "react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useCallback, useEffect, useRef } from "react";
+import { useChanges } from "../live";
 import { useMay } from "../session";
 import { fetchJobs, type Job } from "./source";
 
-const BUSY_MS = 3000;
-const CALM_MS = 20_000;
+// starts and ends are told by the platform (live.ts); progress is asked for, and is the safety net
+const BUSY_MS = 4000;
+const CALM_MS = 30_000;
 
 export const JOBS_KEY = ["jobs"];
+const KINDS = ["tuning.", "evaluation.", "gateway.batch.", "gateway.calibration."];
 
 export function useJobs() {
   const may = useMay();
@@ -17,6 +20,13 @@ export function useJobs() {
     // hidden tabs do not ask (TanStack's default)
     refetchInterval: (query) => (query.state.data?.some((job) => job.state === "active") ? BUSY_MS : CALM_MS),
   });
+}
+
+/** Once in the shell: the list is fetched again when the platform says that a job changed. */
+export function useLiveJobs(): void {
+  const client = useQueryClient();
+  const refetch = useCallback(() => void client.invalidateQueries({ queryKey: JOBS_KEY }), [client]);
+  useChanges(KINDS, refetch);
 }
 
 /** Calls back once for each job that was seen at work and has ended since. */
