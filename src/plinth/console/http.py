@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
@@ -30,9 +30,15 @@ _HEADERS = {
 }
 
 
-def router(bundle: Bundle) -> APIRouter:
+def install(app: FastAPI, bundle: Bundle) -> None:
+    """Add the console's routes. Before any route that catches every path."""
+    # not through include_router, which would make a plain route of it
+    app.router.routes.append(_BrowserRoute("/", _to_console, methods=["GET"]))
+    app.include_router(_files(bundle))
+
+
+def _files(bundle: Bundle) -> APIRouter:
     routes = APIRouter(include_in_schema=False)
-    routes.routes.append(_BrowserRoute("/", _to_console, methods=["GET"]))
 
     @routes.get(PREFIX)
     def to_console() -> RedirectResponse:

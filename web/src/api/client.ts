@@ -75,7 +75,7 @@ export async function send(method: string, url: string, options: RawOptions = {}
       await refused.staleToken(error);
       continue;
     }
-    if (error.status === 401) await refused.signedOut(error);
+    if (error.status === 401 && error.code !== "wrong_credentials") await refused.signedOut(error);
     throw error;
   }
 }

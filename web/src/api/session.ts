@@ -8,7 +8,7 @@ export interface SessionUser {
   email: string;
   name: string;
   role: string;
-  language: Language | null;
+  language: Language;
 }
 
 export interface SessionProject {
@@ -52,12 +52,14 @@ export interface Invitation {
 
 export interface OwnSession {
   id: string;
-  device?: string | null;
-  user_agent?: string | null;
-  created_at?: number | null;
-  last_seen_at?: number | null;
-  current?: boolean;
+  device: string;
+  created_at: number;
+  last_seen_at: number;
+  current: boolean;
 }
+
+/** `sample`: `failed` means that everything else is there, and the server's log says why. */
+export type SetupDone = SignedIn & { sample: "loaded" | "failed" | "skipped" };
 
 export interface Setup {
   token: string;
@@ -69,7 +71,7 @@ export interface Setup {
   sample: boolean;
 }
 
-function taken(session: Session): Session {
+function taken<Answer extends Session>(session: Answer): Answer {
   setCallContext({ csrfToken: session.signed_in ? session.csrf_token : "" });
   return session;
 }
@@ -79,17 +81,19 @@ export const sessionApi = {
   signIn: async (body: { email: string; password: string }) =>
     taken(await call<Session>("post", "/api/session", { body })),
   signOut: () => call("delete", "/api/session"),
-  setup: (body: Setup) => call("post", "/api/setup", { body }),
+  setup: async (body: Setup) => taken(await call<SetupDone>("post", "/api/setup", { body })),
   invitation: (token: string) => call<Invitation>("get", "/api/invitations/{token}", { path: { token } }),
-  acceptInvitation: (body: { token: string; name: string; password: string }) =>
-    call("post", "/api/invitations/accept", { body }),
-  resetPassword: (body: { token: string; password: string }) => call("post", "/api/password_reset", { body }),
-  changeUser: (body: { name?: string; language?: Language }) => call("patch", "/api/session/user", { body }),
+  acceptInvitation: async (body: { token: string; name: string; password: string }) =>
+    taken(await call<Session>("post", "/api/invitations/accept", { body })),
+  resetPassword: async (body: { token: string; password: string }) =>
+    taken(await call<Session>("post", "/api/password_reset", { body })),
+  changeUser: async (body: { name?: string; language?: Language }) =>
+    taken(await call<Session>("patch", "/api/session/user", { body })),
   changePassword: (body: { current: string; new: string }) => call("post", "/api/session/password", { body }),
   ownSessions: () => call<{ data: OwnSession[] }>("get", "/api/sessions"),
   endSession: (id: string) => call("delete", "/api/sessions/{id}", { path: { id } }),
   /** For the playground: a token of ten minutes for model calls in the chosen project. */
   token: () => call<{ token: string; expires_at: number }>("post", "/api/session/token", { scope: "project" }),
   passwordResetFor: (userId: string) =>
-    call<{ token: string; expires_at?: number }>("post", "/api/users/{userId}/password_reset", { path: { userId } }),
+    call<{ token: string; expires_at: number }>("post", "/api/users/{userId}/password_reset", { path: { userId } }),
 };

@@ -30,8 +30,7 @@ function NameForm({ onDone }: { onDone: () => void }) {
       submit={t("ui.save")}
       initial={{ name: user.name }}
       onSubmit={async (values) => {
-        await sessionApi.changeUser(values);
-        accept(await sessionApi.get());
+        accept(await sessionApi.changeUser(values));
         notify.success(t("ui.saved"));
         onDone();
       }}
@@ -49,7 +48,6 @@ function PasswordForm({ onDone }: { onDone: () => void }) {
   return (
     <ApiForm<{ current: string; new: string }>
       submit={t("account.changePassword")}
-      names={{ new_password: "new", password: "new" }}
       onSubmit={async (values) => {
         await sessionApi.changePassword(values);
         notify.success(t("account.passwordChanged"), t("account.othersEnded"));
@@ -115,7 +113,7 @@ function Sessions() {
               ]}
             >
               <List.Item.Meta
-                title={item.device ?? item.user_agent ?? item.id}
+                title={item.device || item.id}
                 description={
                   <>
                     {t("account.lastSeen")} <Time at={item.last_seen_at} />

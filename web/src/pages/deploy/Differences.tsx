@@ -1,7 +1,7 @@
 /** A change of a plan as a list that people read: what was, what is. */
 import { useCallback } from "react";
 import { useTranslation } from "react-i18next";
-import { differencesOf, type Word } from "./differences";
+import { differencesOf, type Word } from "./changes";
 import type { Plan } from "./plan";
 
 export function useWord(): Word {

@@ -6,8 +6,8 @@ import { useMay } from "../../app";
 import { EmptyState, ServerTable, Time, type Column } from "../../ui";
 import { usePrincipals, type Route } from "../run";
 import { Differences } from "./Differences";
-import { historyOf, type Version } from "./history";
-import { useRollback } from "./RoutePage";
+import { historyOf, type Version } from "./versions";
+import { useRollback } from "./rollback";
 
 /** `current` is null for a route that was deleted. */
 export function RouteHistory({ name, current }: { name: string; current: Route | null }) {

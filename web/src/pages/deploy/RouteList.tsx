@@ -9,7 +9,7 @@ import { api } from "../../api";
 import { useChanges, useMay } from "../../app";
 import { EmptyState, ServerTable, Time, type Column } from "../../ui";
 import type { Route } from "../run";
-import { percentOf } from "./differences";
+import { percentOf } from "./changes";
 import { planOf } from "./plan";
 import { sharesOf } from "./shares";
 

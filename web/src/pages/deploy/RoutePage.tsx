@@ -1,5 +1,5 @@
 /** One route: its plan, its history, and the way back. */
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Alert, Button, Tabs } from "antd";
 import { useCallback, useMemo } from "react";
 import { useTranslation } from "react-i18next";
@@ -10,6 +10,7 @@ import { ConfirmDanger, Loaded, PageHeader, useNotify } from "../../ui";
 import type { Route } from "../run";
 import { RouteHistory } from "./History";
 import { planOf } from "./plan";
+import { useRollback } from "./rollback";
 import { RouteEditor } from "./RouteEditor";
 
 export function RoutePage() {
@@ -98,21 +99,4 @@ function RouteActions({ route }: { route: Route }) {
       />
     </>
   );
-}
-
-/** One click: a new version with the plan of an earlier one (null: of the one before the current one). */
-export function useRollback(name: string, current: number | null) {
-  const { t } = useTranslation("deploy");
-  const client = useQueryClient();
-  const notify = useNotify();
-  return useMutation({
-    mutationFn: (version: number | null) =>
-      api.post("/api/routes/{name}/rollback", { path: { name }, body: { version, expected_version: current } }),
-    onSuccess: (route) => {
-      client.setQueryData(["routes", "one", name], route);
-      void client.invalidateQueries({ queryKey: ["routes"] });
-      notify.success(t("route.rolledBack", { name, version: route.version }));
-    },
-    onError: (error) => notify.failure(error),
-  });
 }

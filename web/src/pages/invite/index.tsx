@@ -56,8 +56,7 @@ function AcceptForm({ token, email }: { token: string; email: string }) {
   const { accept } = useSessionContext();
   const navigate = useNavigate();
   const submit = async (values: { name: string; password: string }) => {
-    await sessionApi.acceptInvitation({ token, ...values });
-    accept(await sessionApi.get());
+    accept(await sessionApi.acceptInvitation({ token, ...values }));
     void navigate("/", { replace: true });
   };
   return (

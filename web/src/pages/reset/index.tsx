@@ -21,8 +21,7 @@ export default function ResetPage() {
   const navigate = useNavigate();
   const token = tokenOf(hash, search);
   const submit = async ({ password }: { password: string }) => {
-    await sessionApi.resetPassword({ token, password });
-    accept(await sessionApi.get());
+    accept(await sessionApi.resetPassword({ token, password }));
     void navigate("/", { replace: true });
   };
   return (

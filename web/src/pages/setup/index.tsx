@@ -8,7 +8,7 @@ import { tokenOf } from "../../app/address";
 import { Door } from "../../app/Door";
 import { useSessionContext } from "../../app/session";
 import { chooseLanguage } from "../../i18n";
-import { ApiForm } from "../../ui";
+import { ApiForm, useNotify } from "../../ui";
 import en from "./en.json";
 import zh from "./zh.json";
 
@@ -39,9 +39,11 @@ function SetupForm({ token }: { token: string }) {
   const { t, i18n } = useTranslation("setup");
   const { accept } = useSessionContext();
   const navigate = useNavigate();
+  const notify = useNotify();
   const submit = async (values: Values) => {
-    await sessionApi.setup({ ...values, token });
-    accept(await sessionApi.get());
+    const done = await sessionApi.setup({ ...values, token });
+    if (done.sample === "failed") notify.info(t("sampleFailed"), t("sampleFailedNext"));
+    accept(done);
     void navigate("/", { replace: true });
   };
   const required = (key: string) => [{ required: true, message: t(`missing.${key}`) }];
