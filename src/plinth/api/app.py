@@ -7,7 +7,8 @@ from typing import Any
 from fastapi import Depends, FastAPI, Request
 from starlette.routing import Match
 
-from plinth import __version__
+from plinth import __version__, console
+from plinth.api import live
 from plinth.bootstrap.platform import Platform
 from plinth.bootstrap.routers import guard, routers
 from plinth.kit import http
@@ -33,6 +34,8 @@ def create_app(platform: Platform) -> FastAPI:
 
     for router in routers(platform):
         app.include_router(router)
+    app.include_router(live.router(platform.db, platform.clock, allow.anybody()))
+    console.install(app)
 
     # last: without a key even an unknown path answers 401, so that a stranger learns nothing
     @app.api_route("/{path:path}", methods=METHODS, include_in_schema=False, dependencies=[Depends(allow.anybody())])

@@ -14,7 +14,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Column, Float, Integer, String, Table, Text, func, insert, select, text, update
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    Integer,
+    String,
+    Table,
+    Text,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from plinth.kit.clock import Clock
 from plinth.kit.db import Database, Session, metadata
@@ -110,6 +125,24 @@ def kinds_between(session: Session, after: int, up_to: int) -> set[str]:
     """The kinds of events with `after < seq <= up_to`."""
     rows = session.execute(select(events.c.kind).where(events.c.seq > after, events.c.seq <= up_to).distinct())
     return set(rows.scalars())
+
+
+def of_project(
+    session: Session, project_id: str, prefixes: Sequence[str], after: int, up_to: int, limit: int
+) -> list[Event]:
+    """A project's events with `after < seq <= up_to` whose kind begins with one of these, oldest first."""
+    rows = session.execute(
+        select(events)
+        .where(
+            events.c.seq > after,
+            events.c.seq <= up_to,
+            events.c.project_id == project_id,
+            or_(*(events.c.kind.startswith(prefix, autoescape=True) for prefix in prefixes)),
+        )
+        .order_by(events.c.seq)
+        .limit(limit)
+    )
+    return [Event(**row._mapping) for row in rows]
 
 
 class Dispatcher:
