@@ -113,10 +113,13 @@ type JsonOf<T> = T extends { content: { "application/json": infer Body } } ? Bod
 type AnswerOf<Operation> = Operation extends { responses: infer R } ? JsonOf<R[keyof R & Good]> : never;
 
 type PathOf<Operation> = Operation extends { parameters: { path: infer Path } } ? { path: Path } : unknown;
+/** What may be left out may also be undefined: it is left out then. */
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- asks whether the key is optional
+type Lenient<T> = { [K in keyof T]: {} extends Pick<T, K> ? T[K] | undefined : T[K] };
 type QueryOf<Operation> = Operation extends { parameters: { query: infer Query } }
-  ? { query: Query }
+  ? { query: Lenient<Query> }
   : Operation extends { parameters: { query?: infer Query } }
-    ? { query?: NonNullable<Query> }
+    ? { query?: Lenient<NonNullable<Query>> }
     : unknown;
 type BodyOf<Operation> = Operation extends { requestBody: { content: { "application/json": infer Body } } }
   ? { body: Body }

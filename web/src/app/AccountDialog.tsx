@@ -1,9 +1,9 @@
 /** One's own name, password and sessions. */
-import { Form, Input, List, Modal, Tabs, Tag } from "antd";
+import { Flex, Form, Input, Modal, Tabs, Tag } from "antd";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useTranslation } from "react-i18next";
 import { sessionApi } from "../api";
-import { ApiForm, ConfirmDanger, EmptyState, Loaded, Time, useNotify } from "../ui";
+import { ApiForm, ConfirmDanger, Loaded, Time, useNotify } from "../ui";
 import { useSessionContext, useSignedIn } from "./session";
 
 export function AccountDialog({ open, onClose }: { open: boolean; onClose: () => void }) {
@@ -91,38 +91,32 @@ function Sessions() {
   return (
     <Loaded query={query}>
       {({ data }) => (
-        <List
-          dataSource={data}
-          rowKey="id"
-          locale={{ emptyText: <EmptyState title={t("account.noSessions")} /> }}
-          renderItem={(item) => (
-            <List.Item
-              actions={[
-                item.current ? (
-                  <Tag key="this">{t("account.thisSession")}</Tag>
+        <ul className="plain">
+          {data.map((item) => (
+            <li key={item.id}>
+              <Flex justify="space-between" align="center" gap={8} className="row">
+                <span>
+                  <strong>{item.device || item.id}</strong>
+                  <span className="quiet">
+                    {" "}
+                    {t("account.lastSeen")} <Time at={item.last_seen_at} />
+                  </span>
+                </span>
+                {item.current ? (
+                  <Tag>{t("account.thisSession")}</Tag>
                 ) : (
                   <ConfirmDanger
-                    key="end"
                     size="small"
                     action={t("account.endSession")}
                     title={t("account.endSessionTitle")}
                     touches={[t("account.endSessionTouches")]}
                     onConfirm={() => end(item.id)}
                   />
-                ),
-              ]}
-            >
-              <List.Item.Meta
-                title={item.device || item.id}
-                description={
-                  <>
-                    {t("account.lastSeen")} <Time at={item.last_seen_at} />
-                  </>
-                }
-              />
-            </List.Item>
-          )}
-        />
+                )}
+              </Flex>
+            </li>
+          ))}
+        </ul>
       )}
     </Loaded>
   );

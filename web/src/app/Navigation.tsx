@@ -2,7 +2,7 @@
 import { Layout, Menu } from "antd";
 import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
-import { Link, useLocation } from "react-router";
+import { Link, useLocation, useNavigate } from "react-router";
 import type { Language } from "../api";
 import { GROUPS, pages, type Page } from "../pages/registry";
 import { icons } from "../ui/icons";
@@ -24,6 +24,7 @@ export function Navigation({ collapsed, onCollapse }: { collapsed: boolean; onCo
   const { t, i18n } = useTranslation();
   const visible = useVisiblePages();
   const { pathname } = useLocation();
+  const navigate = useNavigate();
   const language = i18n.language as Language;
   const items = useMemo(
     () =>
@@ -59,7 +60,18 @@ export function Navigation({ collapsed, onCollapse }: { collapsed: boolean; onCo
           <span className="brand-mark" aria-hidden="true" />
           {!collapsed && <span>Plinth</span>}
         </Link>
-        <Menu theme="dark" mode="inline" items={items} selectedKeys={here ? [here.name] : []} inlineCollapsed={collapsed} />
+        <Menu
+          theme="dark"
+          mode="inline"
+          items={items}
+          selectedKeys={here ? [here.name] : []}
+          inlineCollapsed={collapsed}
+          onClick={({ key, domEvent }) => {
+            // a click follows the link by itself; Enter on the item does not
+            const page = pages.find(({ name }) => name === key);
+            if (page && domEvent.type === "keydown") void navigate(`/${page.path}`);
+          }}
+        />
       </nav>
       <button
         type="button"

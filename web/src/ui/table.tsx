@@ -2,7 +2,7 @@
 import { LeftOutlined, ReloadOutlined, RightOutlined } from "@ant-design/icons";
 import { keepPreviousData, useQuery, type QueryKey } from "@tanstack/react-query";
 import { Button, Flex, Select, Table } from "antd";
-import { useEffect, useState, type ReactNode } from "react";
+import { useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import type { PageFetcher } from "../api";
 import { ErrorState } from "./page";
@@ -35,10 +35,11 @@ const SIZES = [20, 50, 100];
 export function ServerTable<Row extends object>(props: ServerTableProps<Row>) {
   const { t } = useTranslation();
   const [limit, setLimit] = useState(20);
-  // the cursors of the pages before this one; the API's lists only go forward
-  const [cursors, setCursors] = useState<string[]>([]);
-  const filters = JSON.stringify(props.queryKey);
-  useEffect(() => setCursors([]), [filters, limit]);
+  // the cursors of the pages before this one; the API's lists only go forward. Of another list they mean nothing
+  const list = JSON.stringify([props.queryKey, limit]);
+  const [position, setPosition] = useState<{ list: string; cursors: string[] }>({ list, cursors: [] });
+  const cursors = position.list === list ? position.cursors : [];
+  const setCursors = (next: string[]) => setPosition({ list, cursors: next });
   const after = cursors.at(-1);
   const query = useQuery({
     queryKey: [...props.queryKey, { after, limit }],

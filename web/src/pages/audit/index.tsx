@@ -1,5 +1,5 @@
 /** Who did what and when, newest first. */
-import { Button, DatePicker, Flex, Form, Input, Select } from "antd";
+import { Flex, Input, Select } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
 import { api } from "../../api";
@@ -15,12 +15,11 @@ interface Filters {
   types: string[];
   emails: string[];
   projects: string[];
-  resources: string[];
   from: number | null;
   until: number | null;
 }
 
-const NONE: Filters = { types: [], emails: [], projects: [], resources: [], from: null, until: null };
+const NONE: Filters = { types: [], emails: [], projects: [], from: null, until: null };
 
 export default function AuditPage() {
   const { t } = useTranslation("audit");
@@ -39,7 +38,6 @@ export default function AuditPage() {
             "event_types[]": filters.types,
             "actor_emails[]": filters.emails,
             "project_ids[]": filters.projects,
-            "resource_ids[]": filters.resources,
             "effective_at[gte]": filters.from,
             "effective_at[lt]": filters.until,
           };
@@ -86,58 +84,64 @@ function Detail({ entry }: { entry: Entry }) {
 function FilterBar({ filters, onChange }: { filters: Filters; onChange: (filters: Filters) => void }) {
   const { t } = useTranslation("audit");
   const { projects } = useSignedIn();
+  const [emails, setEmails] = useState("");
   const change = (part: Partial<Filters>) => onChange({ ...filters, ...part });
+  const search = (text: string) => change({ emails: text.split(/[\s,，]+/).filter(Boolean) });
   return (
-    <Form layout="inline" className="page-header" role="search" aria-label={t("filters")}>
-      <Form.Item label={t("action")} htmlFor="audit-types">
+    <Flex gap={12} wrap align="end" role="search" aria-label={t("filters")} className="page-header">
+      <label>
+        {t("action")}
         <Select
-          id="audit-types"
           mode="tags"
           className="filter"
+          aria-label={t("action")}
           placeholder={t("typesHint")}
           value={filters.types}
           onChange={(types: string[]) => change({ types })}
           options={TYPES.map((value) => ({ value, label: value }))}
         />
-      </Form.Item>
-      <Form.Item label={t("actor")} htmlFor="audit-actor">
+      </label>
+      <label>
+        {t("actor")}
         <Input
-          id="audit-actor"
-          allowClear
+          className="filter"
           placeholder={t("actorHint")}
-          onPressEnter={(event) => change({ emails: listOf(event.currentTarget.value) })}
-          onBlur={(event) => change({ emails: listOf(event.currentTarget.value) })}
+          value={emails}
+          onChange={(event) => setEmails(event.target.value)}
+          onPressEnter={() => search(emails)}
+          onBlur={() => search(emails)}
         />
-      </Form.Item>
-      <Form.Item label={t("project")} htmlFor="audit-project">
+      </label>
+      <label>
+        {t("project")}
         <Select
-          id="audit-project"
           mode="multiple"
           className="filter"
+          aria-label={t("project")}
+          placeholder={t("typesHint")}
           value={filters.projects}
           onChange={(chosen: string[]) => change({ projects: chosen })}
           options={projects.map(({ id, name }) => ({ value: id, label: name }))}
         />
-      </Form.Item>
-      <Form.Item label={t("time")} htmlFor="audit-time">
-        <DatePicker.RangePicker
-          id={{ start: "audit-time", end: "audit-until" }}
-          aria-label={t("time")}
-          onChange={(range) =>
-            change({
-              from: range?.[0]?.startOf("day").unix() ?? null,
-              until: range?.[1]?.add(1, "day").startOf("day").unix() ?? null,
-            })
-          }
-        />
-      </Form.Item>
-      <Flex gap={8}>{filters !== NONE && <Button onClick={() => onChange(NONE)}>{t("clear")}</Button>}</Flex>
-    </Form>
+      </label>
+      <label>
+        {t("from")}
+        <Input type="date" onChange={(event) => change({ from: midnight(event.target.value, 0) })} />
+      </label>
+      <label>
+        {t("until")}
+        <Input type="date" onChange={(event) => change({ until: midnight(event.target.value, 1) })} />
+      </label>
+    </Flex>
   );
 }
 
-function listOf(text: string): string[] {
-  return text.split(/[\s,，]+/).filter(Boolean);
+/** The beginning of a day here, or of the day after it, as unix seconds. */
+function midnight(date: string, daysLater: number): number | null {
+  if (!date) return null;
+  const day = new Date(`${date}T00:00`);
+  day.setDate(day.getDate() + daysLater);
+  return Number.isNaN(day.getTime()) ? null : day.getTime() / 1000;
 }
 
 // offered, not enforced: any other type can be typed

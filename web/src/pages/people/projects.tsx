@@ -10,7 +10,7 @@ import { useSessionContext } from "../../app/session";
 import { ApiForm, Code, ConfirmDanger, EmptyState, ServerTable, Time } from "../../ui";
 import { Dialog, NameField } from "./shared";
 
-type Project = Wire<"ProjectWire">;
+type Project = Wire<"plinth__identity__schemas__ProjectWire">;
 
 const KEY = ["projects"];
 
