@@ -33,9 +33,14 @@ export interface Page {
 // prettier-ignore
 export const pages: readonly Page[] = [
   { name: "home", path: "", title: { zh: "概览", en: "Home" }, icon: "home", group: "overview", load: () => import("./home") },
-  // build: models, data, tune, versions, evaluate
-  // run: deploy, playground
-  // govern: usage, people, audit, system
+  { name: "models", path: "models", title: { zh: "模型", en: "Models" }, icon: "models", group: "build", needs: ["models:read"], load: () => import("./models") },
+  { name: "data", path: "data", title: { zh: "数据", en: "Data" }, icon: "data", group: "build", needs: ["data:read"], load: () => import("./data") },
+  { name: "tune", path: "tune", title: { zh: "微调", en: "Tune" }, icon: "tune", group: "build", needs: ["tuning:read"], load: () => import("./tune") },
+  { name: "versions", path: "versions", title: { zh: "版本", en: "Versions" }, icon: "versions", group: "build", needs: ["models:read"], load: () => import("./versions") },
+  { name: "evaluate", path: "evaluate", title: { zh: "评测", en: "Evaluate" }, icon: "evaluate", group: "build", needs: ["evals:read"], load: () => import("./evaluate") },
+  { name: "deploy", path: "deploy", title: { zh: "部署", en: "Deploy" }, icon: "deploy", group: "run", needs: ["serving:read"], load: () => import("./deploy") },
+  { name: "playground", path: "playground", title: { zh: "模型体验", en: "Playground" }, icon: "playground", group: "run", needs: ["models:use"], load: () => import("./playground") },
+  { name: "usage", path: "usage", title: { zh: "用量与成本", en: "Usage & cost" }, icon: "usage", group: "govern", needs: ["usage:read", "organization:read"], load: () => import("./usage") },
   { name: "people", path: "people", title: { zh: "密钥与人员", en: "Keys & people" }, icon: "people", group: "govern", needs: ["project:write", "organization:read"], load: () => import("./people") },
   { name: "audit", path: "audit", title: { zh: "审计", en: "Audit" }, icon: "audit", group: "govern", needs: ["organization:read"], load: () => import("./audit") },
   { name: "system", path: "system", title: { zh: "系统", en: "System" }, icon: "system", group: "govern", load: () => import("./system") },
