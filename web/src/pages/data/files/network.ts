@@ -1,7 +1,7 @@
 /** How parts get to the server: with progress, again when the connection was lost, and over an ended session. */
 import { api, ApiError, connection, ConnectionLost, send, upload, type CallOptions } from "../../../api";
 import type { FileObject, PartObject, Purpose, UploadObject } from "../types";
-import type { Part, PartsPort } from "./parts";
+import type { PartsPort } from "./parts";
 
 const TRIES = 6;
 const FIRST_PAUSE_MS = 1000;
@@ -39,7 +39,7 @@ export function partsPort(wanted: Wanted): PartsPort {
     parts: async (uploadId) => {
       const query = { limit: 10_000 };
       const page = await again(() => api.get("/v1/uploads/{upload_id}/parts", { ...address(uploadId), query }));
-      return page.data as Part[];
+      return page.data;
     },
     add: (uploadId, content, onProgress) =>
       again(() => {
@@ -125,7 +125,7 @@ async function unlessGone<T>(answer: Promise<T>): Promise<T | null> {
 
 async function sha256(content: Blob): Promise<string | null> {
   // browsers have it on https and localhost only
-  const subtle = (globalThis.crypto as Crypto | undefined)?.subtle as SubtleCrypto | undefined;
+  const { subtle } = crypto as { subtle?: SubtleCrypto };
   if (!subtle) return null;
   const digest = await subtle.digest("SHA-256", await content.arrayBuffer());
   return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
