@@ -12,7 +12,7 @@ export function Advanced({ plan, onChange }: { plan: Plan; onChange: (change: Pa
   return (
     <>
       <h3>{t("advanced.waiting")}</h3>
-      <div className="plan-fields">
+      <div className="deploy-plan-fields">
         <NumberField at="retries" label={t("fields.retries")} value={plan.retries} min={0} max={10} onChange={(retries) => retries !== null && onChange({ retries })} />
         <NumberField at="concurrency" label={t("fields.concurrency")} hint={t("advanced.concurrencyHint")} value={plan.concurrency} min={1} max={100_000} placeholder={t("advanced.unlimited")} onChange={(concurrency) => onChange({ concurrency })} />
         <NumberField at="queue" label={t("fields.queue")} value={plan.queue} min={0} max={100_000} onChange={(queue) => queue !== null && onChange({ queue })} />
@@ -20,7 +20,7 @@ export function Advanced({ plan, onChange }: { plan: Plan; onChange: (change: Pa
         <NumberField at="hedge_seconds" label={t("fields.hedge_seconds")} hint={t("advanced.hedgeHint")} value={plan.hedge_seconds} min={0.001} max={DAY} step={0.1} suffix="s" placeholder={t("advanced.never")} onChange={(hedge_seconds) => onChange({ hedge_seconds })} />
       </div>
       <h3>{t("advanced.timeouts")}</h3>
-      <div className="plan-fields">
+      <div className="deploy-plan-fields">
         {TIMEOUTS.map((name) => (
           <NumberField
             key={name}
@@ -37,7 +37,7 @@ export function Advanced({ plan, onChange }: { plan: Plan; onChange: (change: Pa
         ))}
       </div>
       <h3>{t("advanced.privacy")}</h3>
-      <div className="plan-fields">
+      <div className="deploy-plan-fields">
         <Field at="stay_on_machine" label={t("fields.stay_on_machine")}>
           {(id) => (
             <Checkbox id={id} checked={plan.stay_on_machine} onChange={(event) => onChange({ stay_on_machine: event.target.checked })}>

@@ -3,9 +3,8 @@ import { Drawer, Form, Input, InputNumber } from "antd";
 import { useEffect } from "react";
 import { useTranslation } from "react-i18next";
 import { api } from "../../api";
-import { useProject } from "../../app";
 import { ApiForm, useNotify } from "../../ui";
-import { ModelSelect, readDraft, writeDraft } from "../run";
+import { ModelSelect, readDraft, useOwner, writeDraft } from "../run";
 
 interface Values {
   model: string;
@@ -37,7 +36,7 @@ export function DeployDrawer({ open, onClose, onDeployed }: DeployDrawerProps) {
 function DeployForm({ onDone }: { onDone: () => void }) {
   const { t } = useTranslation("deploy");
   const notify = useNotify();
-  const key = `${useProject()?.id ?? ""}.deploy`;
+  const key = `${useOwner()}.deploy`;
   const [form] = Form.useForm<Values>();
   const typed = Form.useWatch<Values | undefined>([], form);
   useEffect(() => {
@@ -52,7 +51,7 @@ function DeployForm({ onDone }: { onDone: () => void }) {
     onDone();
   };
   return (
-    <ApiForm<Values> form={form} initial={(readDraft(key) ?? {}) as Partial<Values>} submit={t("deploy")} onSubmit={submit}>
+    <ApiForm<Values> form={form} initial={(readDraft(key) ?? {})} submit={t("deploy")} onSubmit={submit}>
       <Form.Item name="model" label={t("form.model")} rules={[{ required: true, message: t("form.modelMissing") }]}>
         <ModelSelect />
       </Form.Item>
@@ -60,10 +59,10 @@ function DeployForm({ onDone }: { onDone: () => void }) {
         <Input maxLength={64} autoComplete="off" />
       </Form.Item>
       <Form.Item name="context_tokens" label={t("form.context")} extra={t("form.contextHint")}>
-        <InputNumber<number> min={128} max={1_000_000} step={256} className="number-field" />
+        <InputNumber<number> min={128} max={1_000_000} step={256} className="deploy-number-field" />
       </Form.Item>
       <Form.Item name="slots" label={t("form.slots")} extra={t("form.slotsHint")}>
-        <InputNumber<number> min={1} max={256} className="number-field" />
+        <InputNumber<number> min={1} max={256} className="deploy-number-field" />
       </Form.Item>
     </ApiForm>
   );

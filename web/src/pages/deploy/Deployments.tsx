@@ -1,9 +1,10 @@
 /** What is served: its state, why it failed, and a way to stop it. */
 import { RocketOutlined } from "@ant-design/icons";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Button } from "antd";
+import { Button, Flex } from "antd";
 import { useCallback, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { Link } from "react-router";
 import { api, type Wire } from "../../api";
 import { useChanges, useMay } from "../../app";
 import { ConfirmDanger, EmptyState, ServerTable, Time, numberText, useNotify, type Column } from "../../ui";
@@ -33,7 +34,7 @@ export function Deployments() {
   );
   return (
     <>
-      <div className="tab-actions">{deploy}</div>
+      <div className="deploy-tab-actions">{deploy}</div>
       <ServerTable
         label={t("deployments.label")}
         queryKey={KEY}
@@ -50,7 +51,8 @@ export function Deployments() {
 
 function useColumns(): Column<Deployment>[] {
   const { t, i18n } = useTranslation("deploy");
-  const mayWrite = useMay()("serving:write");
+  const may = useMay();
+  const [mayWrite, mayUse] = [may("serving:write"), may("models:use")];
   const count = (value: number | null) => (value === null ? t("deployments.standard") : numberText(value, i18n.language));
   return [
     {
@@ -69,9 +71,18 @@ function useColumns(): Column<Deployment>[] {
     { key: "engine", title: t("deployments.engine"), render: (row) => row.engine },
     { key: "updated", title: t("deployments.updated"), render: (row) => <Time at={row.updated_at} /> },
     {
-      key: "stop",
-      title: <span className="unseen">{t("stop.action")}</span>,
-      render: (row) => (mayWrite && SERVED.has(row.status) ? <Stop deployment={row} /> : null),
+      key: "actions",
+      title: <span className="unseen">{t("deployments.actions")}</span>,
+      render: (row) => (
+        <Flex gap={12} align="center">
+          {mayUse && row.status === "ready" && (
+            <Link to={`/playground?model=${encodeURIComponent(row.model)}`} aria-label={t("deployments.tryModel", { model: row.model })}>
+              {t("deployments.try")}
+            </Link>
+          )}
+          {mayWrite && SERVED.has(row.status) && <Stop deployment={row} />}
+        </Flex>
+      ),
     },
   ];
 }

@@ -14,7 +14,7 @@ export function Differences({ before, after }: { before: Plan | null; after: Pla
   const found = differencesOf(before, after, useWord());
   if (found.length === 0) return <span className="quiet">{t("changes.none")}</span>;
   return (
-    <ul className="plain differences">
+    <ul className="plain deploy-differences">
       {found.map(({ field, of, before: was, after: is }) => (
         <li key={`${field} ${of}`}>
           {of ? t(`of.${field}`, { of }) : t(`fields.${field}`)}

@@ -18,11 +18,11 @@ export function Fallbacks({ value, onChange }: { value: string[]; onChange: (fal
   return (
     <>
       {value.length > 0 && (
-        <ol className="fallbacks">
+        <ol className="deploy-fallbacks">
           {value.map((model, index) => (
             <li key={model}>
               <Flex gap={8} align="center">
-                <code className="grow">{model}</code>
+                <code className="deploy-grow">{model}</code>
                 <Button
                   icon={<ArrowUpOutlined />}
                   disabled={index === 0}

@@ -24,7 +24,7 @@ export function NewRoute() {
             maxLength={255}
             placeholder="support-chat"
             autoComplete="off"
-            className="route-name"
+            className="deploy-route-name"
             onChange={(event) => setName(event.target.value.trim())}
           />
         </label>

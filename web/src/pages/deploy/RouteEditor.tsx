@@ -46,7 +46,7 @@ export function RouteEditor({ name, base, version, onSaved }: RouteEditorProps) 
   return (
     <ProblemsOf value={saving.error}>
       <Form layout="vertical" component="div" disabled={readonly}>
-        {readonly && <Alert type="info" showIcon title={t("readonly")} className="plan-note" />}
+        {readonly && <Alert type="info" showIcon title={t("readonly")} className="deploy-plan-note" />}
         <Section title={t("parts.targets")}>
           <p className="quiet">{t("parts.targetsHint")}</p>
           <Targets at="targets" value={plan.targets} onChange={(targets) => change({ targets })} />
@@ -98,7 +98,7 @@ function SaveBar({ editing, before, version, error, pending, ready, onSave }: Sa
   const { t } = useTranslation("deploy");
   if (!editing.dirty && error === null) return null;
   return (
-    <section className="save-bar" aria-label={t("changes.title")}>
+    <section className="deploy-save-bar" aria-label={t("changes.title")}>
       {editing.overtaken && (
         <Alert
           type="warning"

@@ -34,7 +34,7 @@ export function RouteList() {
   ];
   return (
     <>
-      <div className="tab-actions">{create}</div>
+      <div className="deploy-tab-actions">{create}</div>
       <ServerTable
         label={t("routes.label")}
         queryKey={["routes", "list"]}

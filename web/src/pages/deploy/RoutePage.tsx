@@ -28,7 +28,7 @@ export function RoutePage() {
       />
       {gone ? (
         <>
-          <Alert type="warning" showIcon title={t("route.gone", { name })} description={t("route.goneNext")} className="plan-note" />
+          <Alert type="warning" showIcon title={t("route.gone", { name })} description={t("route.goneNext")} className="deploy-plan-note" />
           <RouteHistory name={name} current={null} />
         </>
       ) : (
@@ -56,7 +56,7 @@ function RouteTabs({ route }: { route: Route }) {
   return (
     <>
       {route.missing_models && route.missing_models.length > 0 && (
-        <Alert type="error" showIcon title={t("route.missing", { models: route.missing_models.join(", ") })} className="plan-note" />
+        <Alert type="error" showIcon title={t("route.missing", { models: route.missing_models.join(", ") })} className="deploy-plan-note" />
       )}
       <Tabs
         items={[

@@ -3,7 +3,7 @@ import { DeleteOutlined, PlusOutlined } from "@ant-design/icons";
 import { Button, Checkbox, Flex, Input, Select } from "antd";
 import { useTranslation } from "react-i18next";
 import { Field } from "./fields";
-import { DAYS, emptyWindow, type Day, type Window } from "./plan";
+import { DAYS, emptyWindow, type Window } from "./plan";
 import { Problem } from "./problems";
 import { Targets } from "./Targets";
 
@@ -44,17 +44,17 @@ function WindowFields({ index, window, onChange, onRemove }: WindowFieldsProps) 
   const at = `schedule.${index}`;
   const title = t("schedule.window", { number: index + 1 });
   return (
-    <fieldset className="window">
+    <fieldset className="deploy-window">
       <legend>{title}</legend>
       <Flex justify="space-between" gap={16} wrap>
-        <div className="plan-fields">
+        <div className="deploy-plan-fields">
           <Field at={`${at}.days`} label={t("schedule.days")}>
             {() => (
               <Checkbox.Group
                 aria-label={t("schedule.days")}
                 value={window.days}
                 options={DAYS.map((day) => ({ value: day, label: t(`days.${day}`) }))}
-                onChange={(days) => onChange({ days: DAYS.filter((day) => (days as Day[]).includes(day)) })}
+                onChange={(days) => onChange({ days: DAYS.filter((day) => (days).includes(day)) })}
               />
             )}
           </Field>

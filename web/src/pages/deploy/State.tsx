@@ -16,12 +16,12 @@ export function State({ status, reason }: { status: string; reason: string | nul
   const { t, i18n } = useTranslation("deploy");
   const look = LOOKS[status];
   return (
-    <div className="state">
-      <Tag color={look?.color} icon={look?.icon}>
+    <div className="deploy-state">
+      <Tag {...look}>
         {i18n.exists(`deploy:states.${status}`) ? t(`states.${status}`) : status}
       </Tag>
       {reason && (
-        <div className={status === "failed" ? "problem" : "quiet"}>
+        <div className={status === "failed" ? "deploy-problem" : "quiet"}>
           {status === "failed" ? reason : t("lastAttempt", { reason })}
         </div>
       )}

@@ -22,7 +22,7 @@ export function Targets({ at, value, onChange }: TargetsProps) {
   const withShares = (targets: { model: string }[], next: number[]) =>
     onChange(targets.map(({ model }, index) => ({ model, weight: weightOf(next[index] ?? LEAST) })));
   return (
-    <div className="targets">
+    <div className="deploy-targets">
       <ul className="plain">
         {value.map((target, index) => (
           <TargetRow
@@ -69,7 +69,7 @@ function TargetRow({ at, target, share, alone, most, taken, onModel, onShare, on
   const label = t("shareOf", { model: name });
   const problem = useProblem(at);
   return (
-    <li className="target-row">
+    <li className="deploy-target-row">
       <ModelSelect
         label={t("targetModel")}
         value={target.model}
@@ -78,7 +78,7 @@ function TargetRow({ at, target, share, alone, most, taken, onModel, onShare, on
         invalid={problem !== null}
       />
       <Slider
-        className="target-slider"
+        className="deploy-target-slider"
         min={LEAST}
         max={WHOLE}
         value={share}

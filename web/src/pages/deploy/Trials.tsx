@@ -113,10 +113,10 @@ interface PercentProps {
 
 function Percent({ at, label, value, onChange }: PercentProps) {
   return (
-    <div className="percent">
+    <div className="deploy-percent">
       <NumberField at={at} label={label} value={value} min={0} max={100} suffix="%" onChange={(next) => next !== null && onChange(next)} />
       <Slider
-        className="target-slider"
+        className="deploy-target-slider"
         min={0}
         max={100}
         value={value}
@@ -139,8 +139,8 @@ interface OptionalProps {
 function Optional({ label, hint, on, onSwitch, children }: OptionalProps) {
   const id = useId();
   return (
-    <div className="optional">
-      <div className="optional-head">
+    <div className="deploy-optional">
+      <div className="deploy-optional-head">
         <Switch id={id} checked={on} onChange={onSwitch} aria-describedby={`${id}-hint`} />
         <label htmlFor={id}>
           <strong>{label}</strong>
@@ -149,7 +149,7 @@ function Optional({ label, hint, on, onSwitch, children }: OptionalProps) {
       <p id={`${id}-hint`} className="quiet">
         {hint}
       </p>
-      {on && <div className="plan-fields">{children}</div>}
+      {on && <div className="deploy-plan-fields">{children}</div>}
     </div>
   );
 }

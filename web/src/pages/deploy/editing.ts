@@ -1,14 +1,7 @@
 /** The state of a plan that is being edited: what the server has, what was changed, and on which version. */
 import { useCallback, useMemo, useState } from "react";
-import { useProject } from "../../app";
-import { readDraft, writeDraft } from "../run";
-import { isPlan, type Plan } from "./plan";
-
-/** What is kept in the tab until it is saved. `version` is the one that the change was made from. */
-interface Draft {
-  version: number;
-  plan: Plan;
-}
+import { readDraft, useOwner, writeDraft } from "../run";
+import { draftOf, type Draft, type Plan } from "./plan";
 
 export interface Editing {
   plan: Plan;
@@ -25,7 +18,7 @@ export interface Editing {
 
 /** `base` and `version` are what the server has now. */
 export function useEditing(name: string, base: Plan, version: number): Editing {
-  const key = `${useProject()?.id ?? ""}.route.${name}`;
+  const key = `${useOwner()}.route.${name}`;
   const [draft, setDraft] = useState<Draft | null>(() => draftOf(readDraft(key)));
   const set = useCallback(
     (next: Draft | null) => {
@@ -47,10 +40,4 @@ export function useEditing(name: string, base: Plan, version: number): Editing {
     keep: () => set({ version, plan }),
     discard: () => set(null),
   };
-}
-
-export function draftOf(stored: unknown): Draft | null {
-  if (typeof stored !== "object" || stored === null) return null;
-  const { version, plan } = stored as Partial<Draft>;
-  return typeof version === "number" && isPlan(plan) ? { version, plan } : null;
 }

@@ -19,7 +19,7 @@ export function Field({ at, label, hint, children }: FieldProps) {
       label={label}
       htmlFor={id}
       extra={hint}
-      className="plan-field"
+      className="deploy-plan-field"
       {...(problem !== null && { validateStatus: "error" as const, help: problem })}
     >
       {children(id)}
@@ -53,7 +53,7 @@ export function NumberField({ value, onChange, min, max, step = 1, suffix, place
           onChange={(next) => {
             if (next !== null || placeholder !== undefined) onChange(next);
           }}
-          className="number-field"
+          className="deploy-number-field"
         />
       )}
     </Field>
@@ -75,7 +75,7 @@ export function ChoiceField<Value extends string>(props: ChoiceFieldProps<Value>
       {(id) => (
         <Select<Value>
           id={id}
-          {...(value === null ? { value: null as unknown as Value } : { value })}
+          {...(value === null ? { value: null } : { value })}
           allowClear={none !== undefined}
           placeholder={none}
           options={[...choices]}

@@ -130,3 +130,15 @@ export function isPlan(value: unknown): value is Plan {
   const known: Record<string, unknown> = { ...value };
   return Object.keys(emptyPlan()).every((field) => field in known) && Array.isArray(known["targets"]);
 }
+
+/** What is kept in the tab until it is saved. `version` is the one that the change was made from. */
+export interface Draft {
+  version: number;
+  plan: Plan;
+}
+
+export function draftOf(stored: unknown): Draft | null {
+  if (typeof stored !== "object" || stored === null) return null;
+  const { version, plan } = stored as Partial<Draft>;
+  return typeof version === "number" && isPlan(plan) ? { version, plan } : null;
+}

@@ -18,7 +18,7 @@ export function Problem({ at, exactly = false }: { at: string; exactly?: boolean
   const problem = useProblem(at, exactly);
   if (problem === null) return null;
   return (
-    <div className="problem" role="alert">
+    <div className="deploy-problem" role="alert">
       {problem}
     </div>
   );

@@ -25,14 +25,11 @@ export interface Usage {
 
 export interface Piece {
   text?: string;
-  /** The model that answers; a route or a name may stand for several. */
-  model?: string;
   finish?: string;
   usage?: Usage;
 }
 
 interface Chunk {
-  model?: string;
   choices?: { delta?: { content?: string | null; refusal?: string | null } | null; finish_reason?: string | null }[];
   usage?: Usage | null;
   error?: { message?: string; code?: string | null; param?: string | null };
@@ -97,7 +94,6 @@ export function pieceOf(chunk: Chunk): Piece {
   const text = choice?.delta?.content ?? choice?.delta?.refusal;
   return {
     ...(text && { text }),
-    ...(chunk.model && { model: chunk.model }),
     ...(choice?.finish_reason && { finish: choice.finish_reason }),
     ...(chunk.usage && { usage: chunk.usage }),
   };

@@ -2,30 +2,11 @@
 import { useCallback, useEffect, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { ApiError } from "../../api";
-import { useProject, useSignedIn } from "../../app";
-import { readDraft, writeDraft } from "../run";
-import { complete, type Message, type Piece, type Usage } from "./completion";
+import { readDraft, useOwner, writeDraft } from "../run";
+import { complete, type Piece, type Request } from "./completion";
 import { requestOf, type Settings } from "./settings";
 import { tokenOf } from "./token";
-
-export interface Readout {
-  state: "running" | "done" | "stopped" | "failed";
-  /** The model that answered. */
-  model: string;
-  asked: string;
-  firstMs: number | null;
-  totalMs: number | null;
-  usage: Usage | null;
-  finish: string | null;
-  /** Unix seconds. */
-  at: number;
-}
-
-export interface Turn {
-  role: "user" | "assistant";
-  content: string;
-  readout?: Readout;
-}
+import { messagesOf, turnsOf, type Readout, type Turn } from "./turns";
 
 export interface Chat {
   turns: Turn[];
@@ -40,7 +21,7 @@ const STORE_EVERY_MS = 500;
 
 export function useChat(name: string): Chat {
   const { i18n } = useTranslation();
-  const owner = `${useSignedIn().user.id}.${useProject()?.id ?? ""}`;
+  const owner = useOwner();
   const key = `${owner}.chat.${name}`;
   const [turns, setTurns] = useState<Turn[]>(() => turnsOf(readDraft(key)));
   const [error, setError] = useState<unknown>(null);
@@ -52,6 +33,7 @@ export function useChat(name: string): Chat {
 
   const clear = useCallback(() => {
     stopping.current?.abort();
+    stopping.current = null;
     conversation.current = newId();
     setError(null);
     setTurns([]);
@@ -64,12 +46,12 @@ export function useChat(name: string): Chat {
       stopping.current = aborting;
       setError(null);
       const said: Turn[] = [...turns, { role: "user", content: text }];
-      const request = requestOf(settings, model, said.map(messageOf));
+      const request = requestOf(settings, model, messagesOf(said));
       const answer = newAnswer(model);
       const began = performance.now();
       let stored = 0;
       const show = () => {
-        if (aborting.signal.aborted && stopping.current !== aborting) return; // cleared meanwhile
+        if (stopping.current !== aborting) return; // cleared meanwhile
         const next = [...said, { ...answer.turn, readout: { ...answer.readout } }];
         setTurns(next);
         if (answer.readout.state !== "running" || performance.now() - stored > STORE_EVERY_MS) {
@@ -101,7 +83,7 @@ export function useChat(name: string): Chat {
     },
     [turns, key, owner, i18n.language],
   );
-  const running = turns.at(-1)?.readout?.state === "running" && stopping.current !== null;
+  const running = turns.at(-1)?.readout?.state === "running";
   return { turns, running, error, send, stop, clear };
 }
 
@@ -113,7 +95,7 @@ interface Asking {
 }
 
 /** With a new token once, when the known one is no longer good. */
-async function* ask(request: Parameters<typeof complete>[0], asking: Asking): AsyncGenerator<Piece, void, undefined> {
+async function* ask(request: Request, asking: Asking): AsyncGenerator<Piece, void, undefined> {
   const { owner, ...context } = asking;
   try {
     yield* complete(request, { ...context, token: await tokenOf(owner) });
@@ -134,7 +116,6 @@ function newAnswer(model: string): Answer {
     readout: {
       state: "running",
       model,
-      asked: model,
       firstMs: null,
       totalMs: null,
       usage: null,
@@ -149,22 +130,8 @@ function take({ turn, readout }: Answer, piece: Piece, milliseconds: number): vo
     readout.firstMs ??= milliseconds;
     turn.content += piece.text;
   }
-  if (piece.model) readout.model = piece.model;
   if (piece.finish) readout.finish = piece.finish;
   if (piece.usage) readout.usage = piece.usage;
-}
-
-// an answer that never began is no part of the conversation
-const messageOf = ({ role, content }: Turn): Message => ({ role, content });
-
-export function turnsOf(stored: unknown): Turn[] {
-  if (!Array.isArray(stored)) return [];
-  return (stored as Turn[])
-    .filter((turn) => typeof turn.content === "string")
-    .map((turn) =>
-      // it ran when the page was closed
-      turn.readout?.state === "running" ? { ...turn, readout: { ...turn.readout, state: "stopped" } } : turn,
-    );
 }
 
 /** Of any origin: `crypto.randomUUID` is for https and localhost only. */

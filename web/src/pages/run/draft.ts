@@ -1,8 +1,14 @@
 /** What is typed and not sent yet survives a reload: it stays in this tab's sessionStorage until it is sent. */
 import { useCallback, useState } from "react";
-import { useProject } from "../../app";
+import { useProject, useSignedIn } from "../../app";
 
 const PREFIX = "plinth.draft.";
+
+/** Whose something is that is kept in the browser: nobody sees another person's, or another project's. */
+export function useOwner(): string {
+  const { user } = useSignedIn();
+  return `${user.id}.${useProject()?.id ?? ""}`;
+}
 
 /** Null when there is none, or when it cannot be read. */
 export function readDraft(key: string): unknown {
@@ -24,7 +30,7 @@ export function writeDraft(key: string, value: unknown): void {
 }
 
 /**
- * State that is kept under `name` for the chosen project. `read` makes a value of whatever was stored (also by an
+ * State that is kept under `name` for this person in the chosen project. `read` makes a value of whatever was stored (also by an
  * older console), or answers null when it is no use.
  */
 export function useDraft<Value>(
@@ -32,7 +38,7 @@ export function useDraft<Value>(
   initial: Value,
   read: (stored: unknown) => Value | null,
 ): [Value, (next: Value | ((before: Value) => Value)) => void] {
-  const key = `${useProject()?.id ?? ""}.${name}`;
+  const key = `${useOwner()}.${name}`;
   const [value, setValue] = useState<Value>(() => read(readDraft(key)) ?? initial);
   const keep = useCallback(
     (next: Value | ((before: Value) => Value)) => {

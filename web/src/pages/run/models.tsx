@@ -65,7 +65,7 @@ export function ModelSelect(props: ModelSelectProps) {
   return (
     <Select<string>
       {...(props.id !== undefined && { id: props.id })}
-      {...(value ? { value } : { value: null as unknown as string })}
+      {...(value ? { value } : { value: null })}
       {...(props.invalid && { status: "error" as const })}
       aria-label={props.label ?? t("model")}
       placeholder={t("chooseModel")}
