@@ -26,6 +26,7 @@ class Home:
         self.logs = self.root / "logs"
         self.journal = self.root / "journal"
         self.batches = self.root / "batches"
+        self.setup_token = self.root / "setup.token"
 
     def create(self) -> Home:
         """Make the folders that are missing, readable by this user only."""

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from plinth.bootstrap import schema
 from plinth.bootstrap.home import Home
 from plinth.bootstrap.settings import Settings, load
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
         PythonSandbox,
         RunExecutor,
     )
-    from plinth.identity import IdentityService
+    from plinth.identity import IdentityService, SignInService
     from plinth.kit.jobs import Jobs
     from plinth.registry import RegistryService
     from plinth.serving import Engine, Reconciler, ServingService
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from plinth.tuning.jobs import TuningParts
 
 INTERNAL_TOKEN_SECONDS = 3600
+SAMPLE = Path(__file__).parents[1] / "samples" / "bank_service"
 
 
 class Platform:
@@ -88,8 +91,51 @@ class Platform:
     @cached_property
     def identity(self) -> IdentityService:
         from plinth.identity import IdentityService
+        from plinth.identity.signin import manager_signs_in
 
-        return IdentityService(self.clock, self.key)
+        return IdentityService(self.clock, self.key, manager_signs_in(self.settings.oidc.providers))
+
+    @cached_property
+    def sign_in(self) -> SignInService:
+        from plinth.adapters.openid.http import HttpWeb
+        from plinth.identity import SignInParts, SignInService
+        from plinth.identity.signin import OpenId
+
+        oidc, sessions = self.settings.oidc, self.settings.sessions
+        openid = OpenId(oidc.providers, HttpWeb(oidc.timeout_seconds), self.clock, self.key)
+        parts = SignInParts(self.key, openid, self.home.setup_token, sessions.rules(), sessions.attempt_rules())
+        return SignInService(self.identity, parts)
+
+    @property
+    def console_url(self) -> str:
+        """Where browsers reach the console; empty for what they ask for."""
+        return self.settings.sessions.public_url or self.settings.evaluation.public_url
+
+    def needs_setup(self) -> bool:
+        """Whether nobody owns this installation yet. False while the database does not answer: the
+        processes that need it will say so."""
+        try:
+            if schema.current(self.db) is None:
+                return True
+            with self.db.read() as session:
+                return self.identity.first_organization(session) is None
+        except SQLAlchemyError:
+            return False
+        finally:
+            self.db.close()
+
+    def load_sample(self, project_id: str) -> None:
+        """The shipped sample as files of a project, and as datasets to tune and to test on."""
+        from plinth.data import Kind, Reading
+        from plinth.kit.blobs import put_file
+
+        reading = Reading(kind=Kind.classification, text_column="text", label_column="label")
+        for part, dataset in (("train", SAMPLE.name), ("test", f"{SAMPLE.name}-test")):
+            blob = put_file(self.blobs, SAMPLE / f"{part}.csv")
+            with self.db.write() as session:
+                purpose = "fine-tune" if part == "train" else "evals"
+                file = self.data.store_file(session, project_id, f"{SAMPLE.name}-{part}.csv", purpose, blob)
+            self.data.import_file(self.db, file, name=dataset, reading=reading)
 
     @cached_property
     def catalog(self) -> CatalogService:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def guard(platform: Platform) -> AuthGuard:
-    return build_guard(platform.db, platform.identity)
+    return build_guard(platform.db, platform.identity, platform.sign_in.sessions)
 
 
 def routers(platform: Platform) -> list[APIRouter]:
@@ -21,6 +21,7 @@ def routers(platform: Platform) -> list[APIRouter]:
     from plinth.data.http import router as data
     from plinth.evaluation.http import router as evaluation
     from plinth.identity.http import router as identity
+    from plinth.identity.signin.http import router as sign_in
     from plinth.registry.http import router as registry
     from plinth.serving.http import router as serving
     from plinth.tuning.http import router as tuning
@@ -29,6 +30,7 @@ def routers(platform: Platform) -> list[APIRouter]:
     public_url = platform.settings.evaluation.public_url
     return [
         identity(db, platform.identity, allow),
+        sign_in(db, platform.sign_in, allow, platform.load_sample, platform.console_url),
         catalog(db, platform.catalog, allow),
         data(db, platform.data, allow),
         registry(db, platform.registry, allow, parts_of(platform).routes.names),

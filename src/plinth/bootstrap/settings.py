@@ -25,6 +25,7 @@ from plinth.gateway.moderations.settings import ModerationSettings
 from plinth.gateway.responses.settings import ResponsesSettings
 from plinth.gateway.settings import GatewaySettings
 from plinth.gateway.webhooks.settings import WebhookSettings
+from plinth.identity.signin.settings import OidcSettings, SessionSettings
 from plinth.kit.errors import BadInput
 from plinth.kit.settings import Section
 from plinth.privacy.settings import PrivacySettings
@@ -74,6 +75,8 @@ class Settings(BaseSettings):
     blobs: BlobSettings = BlobSettings()
     worker: WorkerSettings = WorkerSettings()
     log: LogSettings = LogSettings()
+    sessions: SessionSettings = SessionSettings()
+    oidc: OidcSettings = OidcSettings()
     privacy: PrivacySettings = PrivacySettings()
     gateway: GatewaySettings = GatewaySettings()
     costs: CostSettings = CostSettings()

@@ -18,6 +18,7 @@ COMMANDS = {
     "demo": "plinth.cli.demo.command:demo",
     "status": "plinth.cli.platform:status",
     "settings": "plinth.cli.platform:settings",
+    "password": "plinth.cli.password:password",
     "routes": "plinth.cli.routes:routes",
     "costs": "plinth.cli.costs:costs",
     "migrate": "plinth.cli.roles:migrate",

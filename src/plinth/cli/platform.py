@@ -50,12 +50,11 @@ def init(home: Path, overrides: tuple[str, ...], name: str, as_json: bool) -> No
 @click.option("--port", type=int, default=None, help="Same as --set gateway.port=…")
 def up(home: Path, overrides: tuple[str, ...], host: str | None, port: int | None) -> None:
     """Start every process of the platform and keep them running."""
-    from plinth.bootstrap.home import Home
-    from plinth.bootstrap.settings import load
+    from plinth.bootstrap.platform import Platform
 
     flags = (*overrides, *_flag("gateway.host", host), *_flag("gateway.port", port))
-    place = Home(home).create()
-    server = load(place, flags).gateway
+    platform = Platform.open(home, flags)
+    place, server = platform.home, platform.settings.gateway
     arguments = ["--home", str(place.root)]
     for flag in flags:
         arguments += ["--set", flag]
@@ -69,8 +68,10 @@ def up(home: Path, overrides: tuple[str, ...], host: str | None, port: int | Non
             "host": server.host,
             "port": server.port,
             "workers": server.workers,
+            "setup_token": str(place.setup_token) if platform.needs_setup() else "",
             "texts": {
                 "ready": say("ready", url=url),
+                "setup": say("setup", url=f"{platform.console_url or platform.public_address}/console/setup#{{token}}"),
                 "stopping": say("stopping"),
                 "already_running": "plinth: " + say("already_running", home=place.root, pid="{pid}"),
                 "port_taken": "plinth: " + say("port_taken", host=server.host, port=server.port),

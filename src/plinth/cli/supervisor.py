@@ -7,9 +7,11 @@ from the kernel if the supervisor itself is killed, so a new `plinth up` always 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import ctypes
 import fcntl
+import hashlib
 import json
 import os
 import signal
@@ -207,7 +209,9 @@ def main(orders: dict[str, Any]) -> int:
     """Run until told to stop; returns the exit status.
 
     `orders`: `run_folder`, `log_folder`, `arguments` of every role, `host`, `port`, `workers`, and in
-    `texts` what to say when `ready`, `stopping`, `already_running` ({pid}) and `port_taken`.
+    `texts` what to say when `ready`, `stopping`, `already_running` ({pid}) and `port_taken`. Where nobody
+    owns the installation yet, `setup_token` is the file for the digest of the token that makes the first
+    owner, and the text `setup` ({token}) is shown once with the token.
     """
     texts = orders["texts"]
     runner = Supervisor(Path(orders["run_folder"]), Path(orders["log_folder"]), orders["arguments"])
@@ -220,14 +224,30 @@ def main(orders: dict[str, Any]) -> int:
         print(texts["port_taken"], file=sys.stderr)
         return PORT_TAKEN_EXIT_CODE
 
+    # made here: what stands in orders can be read by everybody on this machine (ps)
+    ready = texts["ready"]
+    if orders.get("setup_token"):
+        ready += "\n" + texts["setup"].replace("{token}", _make_setup_token(Path(orders["setup_token"])))
+
     def announce() -> None:
         if wait_until_ready(f"http://{orders['host']}:{orders['port']}/health", 60):
-            print(texts["ready"], flush=True)
+            print(ready, flush=True)
 
     threading.Thread(target=announce, daemon=True).start()
     runner.run()
     print(texts["stopping"], flush=True)
     return 0
+
+
+def _make_setup_token(path: Path) -> str:
+    """A new one-time token of 256 bits; its SHA-256 replaces an older one's in the file."""
+    token = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+    fresh = path.with_name(path.name + ".new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(hashlib.sha256(token.encode()).hexdigest())
+    fresh.replace(path)
+    return token
 
 
 def _listen_within(host: str, port: int, seconds: float) -> socket.socket | None:

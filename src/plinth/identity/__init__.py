@@ -19,6 +19,7 @@ from plinth.identity.model import (
     User,
 )
 from plinth.identity.service import IdentityService
+from plinth.identity.signin import SignInParts, SignInService
 
 __all__ = [
     "INTERNAL_PREFIX",
@@ -37,6 +38,8 @@ __all__ = [
     "Paging",
     "Project",
     "Role",
+    "SignInParts",
+    "SignInService",
     "TokenSubject",
     "User",
     "protect_audit_log",

@@ -20,7 +20,9 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    case,
     event,
+    func,
     insert,
     or_,
     select,
@@ -74,6 +76,13 @@ def _protect(target: Table, connection: Connection, **_: Any) -> None:
         protect_audit_log(connection)
 
 
+# sessions are no keys: there the principal says who it was
+_person = case(
+    (audit_log.c.principal.like("user:%"), func.substr(audit_log.c.principal, len("user:") + 1)),
+    else_=api_keys.c.user_id,
+)
+
+
 def append(session: Session, **values: Any) -> None:
     session.execute(insert(audit_log).values(**values))
 
@@ -88,13 +97,13 @@ def list_audit(session: Session, organization_id: str, query: AuditQuery) -> lis
     statement = (
         select(
             audit_log,
-            api_keys.c.user_id,
+            _person.label("user_id"),
             api_keys.c.service_account_id,
             users.c.email,
             projects.c.name.label("project_name"),
         )
         .outerjoin(api_keys, api_keys.c.id == audit_log.c.key_id)
-        .outerjoin(users, users.c.id == api_keys.c.user_id)
+        .outerjoin(users, users.c.id == _person)
         .outerjoin(projects, projects.c.id == audit_log.c.project_id)
         .where(audit_log.c.organization_id == organization_id, *_audit_conditions(query))
         .order_by(audit_log.c.id if reads_backwards(query) else audit_log.c.id.desc())
@@ -115,7 +124,7 @@ def _audit_conditions(query: AuditQuery) -> list[ColumnElement[bool]]:
             conditions.append(column.in_(values))
     if query.actor_ids:
         ids = query.actor_ids
-        conditions.append(or_(log.key_id.in_(ids), api_keys.c.user_id.in_(ids), api_keys.c.service_account_id.in_(ids)))
+        conditions.append(or_(log.key_id.in_(ids), _person.in_(ids), api_keys.c.service_account_id.in_(ids)))
     if query.actor_emails:
         conditions.append(users.c.email.in_(query.actor_emails))
     bounds = (

@@ -312,9 +312,8 @@ def _overview(db: Database, service: IdentityService, guard: AuthGuard) -> APIRo
         with db.read() as session:
             organization = service.organization(session, actor)
             project = service.project(session, actor, actor.project_id) if actor.project_id else None
-            internal = actor.principal == "internal"
-            key = None if internal else service.keys.key(session, actor, actor.project_id, actor.key_id)
-        return MeWire.of(actor, organization, project, key)
+            owner, key = service.whoami(session, actor)
+        return MeWire.of(actor, organization, project, owner, key)
 
     return routes
 

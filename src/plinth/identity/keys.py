@@ -7,7 +7,7 @@ milliseconds on every request.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from plinth.identity import store
@@ -46,9 +46,17 @@ class KeyDraft:
     expires_in_seconds: int | None = None
 
 
+# whether an owner or admin of the organization can sign in without a key
+ManagerSignsIn = Callable[[Session, str], bool]
+
+
+def nobody_signs_in(session: Session, organization_id: str) -> bool:
+    return False
+
+
 class Keys:
-    def __init__(self, clock: Clock, log: AuditLog) -> None:
-        self._clock, self._log = clock, log
+    def __init__(self, clock: Clock, log: AuditLog, manager_signs_in: ManagerSignsIn = nobody_signs_in) -> None:
+        self._clock, self._log, self._manager_signs_in = clock, log, manager_signs_in
 
     def create_project_key(self, session: Session, actor: Actor, draft: KeyDraft) -> IssuedKey:
         """A key for a user or a service account. Without an owner it belongs to whoever asks.
@@ -138,8 +146,13 @@ class Keys:
         self._revoke_of(session, actor, store.key_ids_of(session, store.api_keys.c.service_account_id, account_id))
 
     def keep_an_admin_key(self, session: Session, actor: Actor) -> None:
-        """Raises `LastAdminKey` when the change just made leaves nobody to undo it."""
-        if not store.an_admin_key_works(session, actor.organization_id, self._clock.unix()):
+        """Raises `LastAdminKey` when the change just made leaves nobody to undo it: no admin key that
+        works, and no owner or admin who can sign in."""
+        organization_id = actor.organization_id
+        if not (
+            store.an_admin_key_works(session, organization_id, self._clock.unix())
+            or self._manager_signs_in(session, organization_id)
+        ):
             raise LastAdminKey
 
     def key(self, session: Session, actor: Actor, project_id: str, key_id: str) -> ApiKey:

@@ -51,6 +51,7 @@ _SYNONYMS = {"member": Role.developer, "reader": Role.viewer}
 PROJECT_KEY_PREFIX = "sk-proj-"
 ADMIN_KEY_PREFIX = "sk-admin-"
 INTERNAL_PREFIX = "sk-int-"
+SESSION_PREFIX = "session:"
 MAX_SECRET_CHARACTERS = 256
 MAX_TOKEN_SECONDS = 7 * 86_400
 INVITE_SECONDS = 7 * 86_400
@@ -70,8 +71,10 @@ def role_named(name: str) -> Role:
 class Actor:
     """The authenticated caller of one request.
 
-    `project_id` is empty for an organization admin key. `principal` is `user:<id>`,
-    `service_account:<id>`, `admin_key:<id>`, `internal`, or `system` (the command line).
+    `project_id` is empty for an organization admin key, and for a signed-in person who works on the
+    organization. `key_id` of a signed-in person is `session:<id>`. `principal` is `user:<id>`,
+    `service_account:<id>`, `admin_key:<id>`, `internal`, `system` (the command line), or `anonymous`
+    (somebody who failed to sign in).
     """
 
     organization_id: str
@@ -82,6 +85,28 @@ class Actor:
 
     def may(self, permission: str) -> bool:
         return permission in self.permissions
+
+    @property
+    def session_id(self) -> str | None:
+        """Of a signed-in person; None for keys and tokens."""
+        return self.key_id.removeprefix(SESSION_PREFIX) if self.key_id.startswith(SESSION_PREFIX) else None
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What a browser sends instead of a key.
+
+    Args:
+        secret: the session cookie's value.
+        project_id: the project to act in; empty for the organization.
+        csrf_token: what a page of another site cannot know; needed where `changes` is true, which is
+            for every method that may change something.
+    """
+
+    secret: str = field(repr=False)
+    project_id: str = ""
+    csrf_token: str = field(default="", repr=False)
+    changes: bool = False
 
 
 @dataclass(frozen=True)
@@ -297,17 +322,23 @@ class AuditQuery:
 @dataclass(frozen=True, slots=True)
 class TokenSubject:
     """For whom an internal token speaks. `key_id` and `principal` are those of the person or service
-    whose work is done in the background, so that it counts as theirs."""
+    whose work is done in the background, so that it counts as theirs. `scope` is of `TOKEN_SCOPES`."""
 
     project_id: str
     key_id: str = "internal"
     principal: str = "internal"
+    scope: str = ""
+
+
+# what an internal token may do; "models" is for tokens that leave this server
+MODEL_PERMISSIONS = frozenset({"models:read", "models:use"})
+TOKEN_SCOPES: Mapping[str, frozenset[str]] = {"": PERMISSIONS[Role.developer], "models": MODEL_PERMISSIONS}
 
 
 class InternalTokens:
     """Short-lived tokens by which Plinth's own jobs call Plinth's public API for a project:
     `sk-int-<subject>.<expiry, unix seconds>.<HMAC-SHA256>`, where the subject is a project's id, or
-    `<project id>~<key id>~<principal>`.
+    `<project id>~<key id>~<principal>`, or that with `~<scope>`.
 
     Nothing is stored, so the gateway checks them without a database. They cannot be revoked:
     keep them short.
@@ -318,8 +349,14 @@ class InternalTokens:
     def __init__(self, key: InstanceKey) -> None:
         self._key = key
 
-    def issue(self, project_id: str, expires_at: float, key_id: str = "", principal: str = "") -> str:
+    def issue(self, project_id: str, expires_at: float, key_id: str = "", principal: str = "", scope: str = "") -> str:
         subject = f"{project_id}~{key_id}~{principal}" if key_id and principal else project_id
+        if scope:
+            # a scope without a person would be read as a key's id
+            assert scope in TOKEN_SCOPES
+            assert key_id
+            assert principal
+            subject = f"{subject}~{scope}"
         message = f"{subject}.{int(expires_at)}"
         return f"{INTERNAL_PREFIX}{message}.{self._key.sign(message, self.PURPOSE)}"
 
@@ -338,16 +375,17 @@ class InternalTokens:
         return TokenSubject(*subject.split("~"))
 
     def actor(self, token: str, now: float, active_projects: Mapping[str, str]) -> Actor:
-        """The caller behind a token: a developer of its project. Raises `Unauthenticated`.
+        """The caller behind a token: a developer of its project, or less where the token has a scope.
+        Raises `Unauthenticated`.
 
         Args: `active_projects` maps the id of every project that is not archived to its
             organization's id; `now` is unix seconds.
         """
         subject = self.verify(token, now)
         organization_id = active_projects.get(subject.project_id)
-        if organization_id is None:
+        permissions = TOKEN_SCOPES.get(subject.scope)
+        if organization_id is None or permissions is None:
             raise Unauthenticated
-        permissions = PERMISSIONS[Role.developer]
         return Actor(organization_id, subject.project_id, subject.key_id, subject.principal, permissions)
 
 

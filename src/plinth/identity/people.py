@@ -98,9 +98,10 @@ class People:
         # recorded first: afterwards an actor who removes themselves could no longer be named
         self._log.record(session, actor, Change("user.deleted", user_id))
         self._keys.revoke_of_user(session, actor, user_id)
-        self._keys.keep_an_admin_key(session, actor)
         store.remove(session, store.project_members, store.project_members.c.user_id == user_id)
+        # takes the password, sessions and links along
         store.remove(session, store.users, store.users.c.id == user_id)
+        self._keys.keep_an_admin_key(session, actor)
 
     def add_member(self, session: Session, actor: Actor, project_id: str, user_id: str, role: Role) -> Member:
         """Raises `AlreadyMember`, `NotFound`, `ProjectArchived`."""
@@ -175,12 +176,21 @@ class People:
         self._log.record(session, actor, Change("invite.sent", invite.id, detail={"data": {"role": role}}))
         return IssuedInvite(invite, token)
 
-    def accept_invite(self, session: Session, token: str, name: str) -> Accepted:
-        """The holder of the token becomes a user, with a key for every project that was granted and
-        is still active. Raises `NotFound` (unknown token), `InviteSpent`, `EmailTaken`."""
+    def invite_by_token(self, session: Session, token: str) -> Invite:
+        """Raises `NotFound`."""
         invite = store.invite_by_token(session, sha256_hex(token)) if plausible(token) else None
         if invite is None:
             raise NotFound(what="invite", id="(token)")
+        return invite
+
+    def accept_invite(self, session: Session, token: str, name: str, with_keys: bool = True) -> Accepted:
+        """The holder of the token becomes a user, with a key for every project that was granted and
+        is still active (without one where they sign in). Raises `NotFound` (unknown token),
+        `InviteSpent`, `EmailTaken`."""
+        return self.accept(session, self.invite_by_token(session, token), name, with_keys)
+
+    def accept(self, session: Session, invite: Invite, name: str, with_keys: bool) -> Accepted:
+        """Like `accept_invite`, for somebody who has proved to be the invited person."""
         if invite.status(self._clock.unix()) != "pending":
             raise InviteSpent
         system = Actor(invite.organization_id, "", "", "system")
@@ -190,7 +200,8 @@ class People:
         for grant in invite.grants:
             if grant.project_id in active:
                 self.add_member(session, system, grant.project_id, user.id, grant.role)
-                keys.append(self._keys.issue(session, system, KeyDraft(grant.project_id, "First key", user.id)))
+                if with_keys:
+                    keys.append(self._keys.issue(session, system, KeyDraft(grant.project_id, "First key", user.id)))
         store.change(session, store.invites, invite.id, accepted_at=self._clock.unix())
         self._log.record(session, system, Change("invite.accepted", invite.id, detail={"user_id": user.id}))
         return Accepted(user, keys)

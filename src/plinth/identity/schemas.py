@@ -14,6 +14,7 @@ from plinth.identity.model import (
     MANAGERS,
     ORGANIZATION_PERMISSIONS,
     PERMISSIONS,
+    SESSION_PREFIX,
     Actor,
     ApiKey,
     AuditEntry,
@@ -323,7 +324,8 @@ class ReferenceWire(Wire):
 
 
 class MeWire(Wire):
-    """Who the key that was sent belongs to, and what it may do."""
+    """Who the key that was sent belongs to, and what it may do. Without an `api_key` it is a signed-in
+    person, or the platform itself."""
 
     object: Literal["me"] = "me"
     organization: ReferenceWire
@@ -335,7 +337,14 @@ class MeWire(Wire):
     api_key: MyKeyWire | None
 
     @classmethod
-    def of(cls, actor: Actor, organization: Organization, project: Project | None, key: ApiKey | None) -> MeWire:
+    def of(
+        cls,
+        actor: Actor,
+        organization: Organization,
+        project: Project | None,
+        owner: KeyOwner | None,
+        key: ApiKey | None,
+    ) -> MeWire:
         mine = key and MyKeyWire(
             id=key.id, name=key.name, redacted_value=key.redacted_value, expires_at=seconds(key.expires_at)
         )
@@ -343,9 +352,9 @@ class MeWire(Wire):
             organization=ReferenceWire(id=organization.id, name=organization.name),
             project=ReferenceWire(id=project.id, name=project.name) if project else None,
             principal=actor.principal,
-            role=key.owner.role if key else None,
+            role=owner.role if owner else None,
             permissions=sorted(actor.permissions),
-            owner=KeyOwnerWire.of(key.owner) if key else None,
+            owner=KeyOwnerWire.of(owner) if owner else None,
             api_key=mine,
         )
 
@@ -378,16 +387,21 @@ class AuditQueryWire(Wire):
 
 def audit_wire(entry: AuditEntry) -> dict[str, Any]:
     """An audit log object: the details stand under a key named after the type."""
-    api_key: dict[str, Any] = {"id": entry.key_id or entry.principal}
-    if entry.actor_kind:
-        person = {"id": entry.actor_id, "email": entry.actor_email}
-        api_key |= {"type": entry.actor_kind, entry.actor_kind: person}
+    person = {"id": entry.actor_id, "email": entry.actor_email}
+    actor: dict[str, Any]
+    if entry.key_id.startswith(SESSION_PREFIX):
+        actor = {"type": "session", "session": {"user": person}}
+    else:
+        api_key: dict[str, Any] = {"id": entry.key_id or entry.principal}
+        if entry.actor_kind:
+            api_key |= {"type": entry.actor_kind, entry.actor_kind: person}
+        actor = {"type": "api_key", "api_key": api_key}
     wire: dict[str, Any] = {
         "id": entry.id,
         "object": "organization.audit_log",
         "type": entry.type,
         "effective_at": int(entry.effective_at),
-        "actor": {"type": "api_key", "api_key": api_key},
+        "actor": actor,
         entry.type: {"id": entry.target, **entry.detail},
     }
     if entry.project_id:

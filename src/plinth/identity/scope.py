@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from plinth.identity import store
 from plinth.identity.errors import OwnerOnly, ProjectArchived
-from plinth.identity.model import Actor, Project, Role, User
+from plinth.identity.model import MANAGERS, Actor, Project, Role, User
 from plinth.kit.db import Session
 from plinth.kit.errors import NotFound
 
@@ -34,9 +34,18 @@ def user_of(session: Session, actor: Actor, user_id: str) -> User:
 
 
 def acting_user(session: Session, actor: Actor) -> User | None:
-    """The person behind the key, None for service accounts and the system itself."""
-    user_id = store.key_holder(session, actor.key_id)
+    """The person behind the key or session, None for service accounts and the system itself."""
+    kind, _, name = actor.principal.partition(":")
+    user_id = name if kind == "user" else store.key_holder(session, actor.key_id)
     return store.user(session, actor.organization_id, user_id) if user_id else None
+
+
+def role_in(session: Session, user: User, project_id: str) -> Role | None:
+    """What the user may be in an existing project: owners and admins are that everywhere."""
+    if user.role in MANAGERS:
+        return user.role
+    found = store.member(session, project_id, user.id)
+    return found.role if found else None
 
 
 def require_owner(session: Session, actor: Actor) -> None:

@@ -12,24 +12,27 @@ from typing import Any
 from plinth.identity import store
 from plinth.identity.audit import AuditLog, Change
 from plinth.identity.errors import OrganizationExists
-from plinth.identity.keys import KeyDraft, Keys
+from plinth.identity.keys import KeyDraft, Keys, ManagerSignsIn, nobody_signs_in
 from plinth.identity.model import (
     INTERNAL_PREFIX,
     MAX_TOKEN_SECONDS,
     Actor,
+    ApiKey,
     FirstOrganization,
     InternalTokens,
     KeyEntry,
+    KeyOwner,
     Organization,
     Paging,
     Project,
     Role,
     ServiceAccount,
+    User,
     normal_name,
     plausible,
 )
 from plinth.identity.people import People
-from plinth.identity.scope import acting_user, open_project, project_of
+from plinth.identity.scope import acting_user, open_project, project_of, role_in
 from plinth.kit.clock import Clock
 from plinth.kit.db import Session
 from plinth.kit.errors import NotFound, Unauthenticated
@@ -38,13 +41,16 @@ from plinth.kit.secrets import InstanceKey, sha256_hex
 
 
 class IdentityService:
-    """Who may do what. Every method takes the session of the caller's transaction first."""
+    """Who may do what. Every method takes the session of the caller's transaction first.
 
-    def __init__(self, clock: Clock, key: InstanceKey) -> None:
+    Args: `manager_signs_in` says whether an owner or admin can sign in without a key.
+    """
+
+    def __init__(self, clock: Clock, key: InstanceKey, manager_signs_in: ManagerSignsIn = nobody_signs_in) -> None:
         self.clock = clock
         self.tokens = InternalTokens(key)
         self.log = AuditLog(clock)
-        self.keys = Keys(clock, self.log)
+        self.keys = Keys(clock, self.log, manager_signs_in)
         self.people = People(clock, self.log, self.keys)
 
     def authenticate(self, session: Session, secret: str) -> Actor:
@@ -66,16 +72,19 @@ class IdentityService:
                 return Actor(key.organization_id, key.project_id, key.id, key.principal, key.permissions)
         raise Unauthenticated
 
-    def internal_token(self, project_id: str, ttl_seconds: float, key_id: str = "", principal: str = "") -> str:
+    def internal_token(
+        self, project_id: str, ttl_seconds: float, key_id: str = "", principal: str = "", scope: str = ""
+    ) -> str:
         """A token for our own calls on behalf of a project, with a developer's permissions.
 
         Args:
             key_id, principal: whose work it is, for limits and usage; the platform's own without.
+            scope: "models" narrows the token to calling models.
 
         Raises `ValueError` unless 0 < ttl_seconds <= 7 days."""
         if not 0 < ttl_seconds <= MAX_TOKEN_SECONDS:
             raise ValueError(f"ttl_seconds must be between 0 and {MAX_TOKEN_SECONDS}")
-        return self.tokens.issue(project_id, self.clock.unix() + ttl_seconds, key_id, principal)
+        return self.tokens.issue(project_id, self.clock.unix() + ttl_seconds, key_id, principal, scope)
 
     def key_snapshot(self, session: Session) -> list[KeyEntry]:
         """Every secret that works now. Read it again after `identity.key.changed` and
@@ -103,6 +112,17 @@ class IdentityService:
     ) -> FirstOrganization:
         """The first organization with its owner, a project, an admin key and a project key.
         Raises `OrganizationExists` when there is one already."""
+        organization, owner, project = self.found_organization(session, name, owner_email, owner_name)
+        system = Actor(organization.id, "", "", "system")
+        admin_key = self.keys.issue(session, system, KeyDraft("", "First admin key", owner.id))
+        project_key = self.keys.issue(session, system, KeyDraft(project.id, "First key", owner.id))
+        return FirstOrganization(organization, project, admin_key.secret, project_key.secret)
+
+    def found_organization(
+        self, session: Session, name: str, owner_email: str, owner_name: str
+    ) -> tuple[Organization, User, Project]:
+        """The first organization with its owner and a project, without keys.
+        Raises `OrganizationExists` when there is one already."""
         if existing := store.first_organization(session):
             raise OrganizationExists(name=existing.name)
         organization = Organization(new_id("org_"), normal_name(name), self.clock.unix())
@@ -112,9 +132,23 @@ class IdentityService:
         owner = self.people.add_user(session, system, owner_email, owner_name, Role.owner)
         project = self.create_project(session, system, "Default project")
         self.people.add_member(session, system, project.id, owner.id, Role.owner)
-        admin_key = self.keys.issue(session, system, KeyDraft("", "First admin key", owner.id))
-        project_key = self.keys.issue(session, system, KeyDraft(project.id, "First key", owner.id))
-        return FirstOrganization(organization, project, admin_key.secret, project_key.secret)
+        return organization, owner, project
+
+    def first_organization(self, session: Session) -> Organization | None:
+        """None on an empty installation."""
+        return store.first_organization(session)
+
+    def whoami(self, session: Session, actor: Actor) -> tuple[KeyOwner | None, ApiKey | None]:
+        """Who stands behind the caller, and with which key; a signed-in person has none."""
+        if actor.session_id is None:
+            internal = actor.principal == "internal"
+            key = None if internal else self.keys.key(session, actor, actor.project_id, actor.key_id)
+            return key and key.owner, key
+        person = acting_user(session, actor)
+        if person is None:
+            return None, None
+        role = role_in(session, person, actor.project_id) if actor.project_id else person.role
+        return KeyOwner("user", person.id, person.name, person.email, role, person.added_at), None
 
     def create_project(self, session: Session, actor: Actor, name: str) -> Project:
         """A new project; the person who asks becomes an owner in it."""

@@ -195,6 +195,12 @@ def user_by_email(session: Session, organization_id: str, email: str) -> User | 
     return _user(row) if row else None
 
 
+def first_owner(session: Session, organization_id: str) -> User | None:
+    statement = select(users).where(users.c.organization_id == organization_id, users.c.role == Role.owner)
+    row = session.execute(statement.order_by(users.c.id).limit(1)).one_or_none()
+    return _user(row) if row else None
+
+
 def list_users(session: Session, organization_id: str, paging: Paging, emails: Sequence[str]) -> list[User]:
     statement = select(users).where(users.c.organization_id == organization_id)
     if emails:
