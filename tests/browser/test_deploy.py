@@ -142,15 +142,24 @@ def test_a_deleted_route_says_what_it_touches_and_can_be_brought_back(window: An
     )
 
 
-def test_a_model_that_cannot_be_deployed_says_why(window: Any, api: Api) -> None:
+def test_a_model_is_deployed_and_stopped_and_nothing_typed_is_lost(window: Any, api: Api) -> None:
     page = window("/deploy")
     page.get_by_role("button", name="Deploy a model").first.click()
     drawer = page.get_by_role("dialog", name="Deploy a model")
-    drawer.get_by_label("Also give it this name").fill("typed before")
+    drawer.get_by_label("Also give it this name").fill("typed-before")
     page.reload()
     page.get_by_role("button", name="Deploy a model").first.click()
-    assert drawer.get_by_label("Also give it this name").input_value() == "typed before"
+    assert drawer.get_by_label("Also give it this name").input_value() == "typed-before"
     choose(page, drawer.get_by_role("combobox", name="Model"), "deploy-a")
     drawer.get_by_role("button", name="Deploy", exact=True).click()
-    drawer.get_by_text("deploy-a").last.wait_for()
+    drawer.wait_for(state="hidden")
+    alias = next(alias for alias in api.get("/api/aliases")["data"] if alias["name"] == "typed-before")
+    row = page.locator(".ant-table-row").filter(has_text=alias["target"]).first
+    row.get_by_text("ready").wait_for()
+    row.get_by_role("button", name="Stop").click()
+    dialog = page.get_by_role("dialog", name="Stop")
+    dialog.get_by_text("The name typed-before").wait_for()
+    dialog.get_by_role("button", name="Stop").click()
+    dialog.wait_for(state="hidden")
+    row.get_by_text("stopped").wait_for()
     assert accessibility_problems(page) == []

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { entriesOf, idlePoolOf, modelOf } from "../../src/pages/usage/breakdown";
+import { entriesOf, idlePoolOf, modelOf } from "../../src/pages/usage/entries";
 import { csvOf } from "../../src/pages/usage/csv";
 import { left, nanosOf, ratio } from "../../src/pages/usage/nanos";
 import { between, dateText, DAY, daysOf, lastDays, widthOf } from "../../src/pages/usage/period";

@@ -46,7 +46,7 @@ function WindowFields({ index, window, onChange, onRemove }: WindowFieldsProps) 
   return (
     <fieldset className="deploy-window">
       <legend>{title}</legend>
-      <Flex justify="space-between" gap={16} wrap>
+      <Flex justify="space-between" align="start" gap={16}>
         <div className="deploy-plan-fields">
           <Field at={`${at}.days`} label={t("schedule.days")}>
             {() => (

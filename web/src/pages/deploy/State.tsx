@@ -4,20 +4,20 @@ import { Tag } from "antd";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 
-const LOOKS: Record<string, { color: string; icon: ReactNode }> = {
-  starting: { color: "processing", icon: <LoadingOutlined /> },
-  ready: { color: "success", icon: <CheckCircleOutlined /> },
-  failed: { color: "error", icon: <CloseCircleOutlined /> },
-  stopping: { color: "default", icon: <LoadingOutlined /> },
-  stopped: { color: "default", icon: <MinusCircleOutlined /> },
+// the word keeps the text's colour: Ant Design's coloured tags are too faint to read
+const SIGNS: Record<string, ReactNode> = {
+  starting: <LoadingOutlined className="deploy-busy" />,
+  ready: <CheckCircleOutlined className="deploy-good" />,
+  failed: <CloseCircleOutlined className="deploy-bad" />,
+  stopping: <LoadingOutlined className="deploy-busy" />,
+  stopped: <MinusCircleOutlined />,
 };
 
 export function State({ status, reason }: { status: string; reason: string | null }) {
   const { t, i18n } = useTranslation("deploy");
-  const look = LOOKS[status];
   return (
     <div className="deploy-state">
-      <Tag {...look}>
+      <Tag icon={SIGNS[status]}>
         {i18n.exists(`deploy:states.${status}`) ? t(`states.${status}`) : status}
       </Tag>
       {reason && (

@@ -45,7 +45,7 @@ export function Playground() {
         help="docs/playground"
         actions={
           <>
-            <Link to="/playground/batches">{t("batches.link")}</Link>
+            <Link to="/playground/batches" className="play-link">{t("batches.link")}</Link>
             <Button icon={<SplitCellsOutlined />} aria-pressed={two} disabled={running} onClick={compare}>
               {two ? t("single") : t("compare")}
             </Button>
@@ -131,7 +131,7 @@ function Composer({ value, onChange, onSend, onStop, ready, missingModel }: Comp
         <Input.TextArea
           id={id}
           value={value}
-          autoSize={{ minRows: 1, maxRows: 8 }}
+          rows={2}
           placeholder={t("questionHint")}
           aria-describedby={`${id}-hint`}
           onChange={(event) => onChange(event.target.value)}

@@ -66,7 +66,7 @@ export function Prompts({ owner, value, onChange }: PromptsProps) {
       <Input.TextArea
         id={id}
         value={value}
-        autoSize={{ minRows: 2, maxRows: 10 }}
+        rows={4}
         placeholder={t("systemHint")}
         onChange={(event) => onChange(event.target.value)}
       />

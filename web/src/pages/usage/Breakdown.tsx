@@ -5,7 +5,7 @@ import { useMemo, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { send } from "../../api";
 import { decimalOfNanos, Money, numberText, Section, useNotify } from "../../ui";
-import { entriesOf, idlePoolOf, type Entry } from "./breakdown";
+import { entriesOf, type Entry } from "./entries";
 import { csvOf, download } from "./csv";
 import { useGroupNames } from "./names";
 import type { CostRow, UsageRow } from "./reports";
@@ -19,9 +19,10 @@ interface BreakdownProps {
 
 export function Breakdown({ view, usage, costs }: BreakdownProps) {
   const { t, i18n } = useTranslation("usage");
-  const nameOf = useNames(view);
+  const nameOf = useGroupNames(view.grouping);
   const entries = useMemo(() => entriesOf(usage, costs, view.grouping), [usage, costs, view.grouping]);
   const count = (value: number) => numberText(value, i18n.language);
+  const tokens = (row: Entry, value: number) => (row.counted ? count(value) : "–");
   const title = t("breakdown", { by: t(`groupings.${view.grouping}`) });
   return (
     <Section title={title} extra={<Downloads view={view} entries={entries} nameOf={nameOf} />}>
@@ -35,13 +36,14 @@ export function Breakdown({ view, usage, costs }: BreakdownProps) {
           columns={[
             { key: "group", title: t(`groupings.${view.grouping}`), render: (_, row) => nameOf(row.group) },
             number("requests", t("measures.requests"), (row) => count(row.requests), (row) => row.requests),
-            number("input", t("totals.input"), (row) => count(row.input), (row) => row.input),
-            number("cached", t("cachedShort"), (row) => count(row.cached), (row) => row.cached),
-            number("output", t("totals.output"), (row) => count(row.output), (row) => row.output),
+            number("input", t("totals.input"), (row) => tokens(row, row.input), (row) => row.input),
+            number("cached", t("cachedShort"), (row) => tokens(row, row.cached), (row) => row.cached),
+            number("output", t("totals.output"), (row) => tokens(row, row.output), (row) => row.output),
             { key: "cost", align: "right", title: t("measures.cost"), render: (_, row) => <Costs entry={row} /> },
           ]}
         />
       </div>
+      {view.grouping === "model" && entries.some((entry) => !entry.counted) && <p className="quiet">{t("askedAndAnswered")}</p>}
     </Section>
   );
 }
@@ -69,15 +71,6 @@ function Costs({ entry }: { entry: Entry }) {
       {entry.unpriced > 0 && <div className="quiet">{t("totals.unpriced", { count: entry.unpriced })}</div>}
     </>
   );
-}
-
-function useNames(view: View): (group: string) => string {
-  const { t } = useTranslation("usage");
-  const nameOf = useGroupNames(view.grouping);
-  return (group) => {
-    const pool = idlePoolOf(group);
-    return pool === null ? nameOf(group) : t("idle", { pool });
-  };
 }
 
 interface DownloadsProps {
@@ -109,7 +102,8 @@ export function rowsOf(view: View, entries: readonly Entry[], nameOf: (group: st
     const costs: [string, bigint | null][] = entry.costs.size > 0 ? [...entry.costs] : [["", null]];
     return costs.map(([currency, nanos], index) => {
       // usage stands once, so that a sum over the column is right
-      const counts = index === 0 ? [requests, input, cached, output] : [null, null, null, null];
+      const tokens = entry.counted ? [input, cached, output] : [null, null, null];
+      const counts = index === 0 ? [requests, ...tokens] : [null, null, null, null];
       return [group, nameOf(group), ...counts, nanos === null ? null : decimalOfNanos(nanos), currency || null];
     });
   });

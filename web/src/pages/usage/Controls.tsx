@@ -9,9 +9,11 @@ import { addressOfPeriod, GROUPINGS, MEASURES, type View } from "./view";
 interface ControlsProps {
   view: View;
   onChange: (change: Record<string, string>) => void;
+  /** Limits and budgets have no days and no groups. */
+  onlyLevel?: boolean;
 }
 
-export function Controls({ view, onChange }: ControlsProps) {
+export function Controls({ view, onChange, onlyLevel = false }: ControlsProps) {
   const { t } = useTranslation("usage");
   const { organization } = useSignedIn();
   const project = useProject();
@@ -28,6 +30,15 @@ export function Controls({ view, onChange }: ControlsProps) {
           ]}
         />
       )}
+      {!onlyLevel && <Shown view={view} onChange={onChange} />}
+    </Flex>
+  );
+}
+
+function Shown({ view, onChange }: ControlsProps) {
+  const { t } = useTranslation("usage");
+  return (
+    <>
       <Days view={view} onChange={onChange} />
       <Segmented
         aria-label={t("measure")}
@@ -41,7 +52,7 @@ export function Controls({ view, onChange }: ControlsProps) {
         onChange={(by) => onChange({ by })}
         options={GROUPINGS.map((value) => ({ value, label: t(`groupings.${value}`) }))}
       />
-    </Flex>
+    </>
   );
 }
 

@@ -5,6 +5,7 @@ import { useMemo } from "react";
 import { useTranslation } from "react-i18next";
 import { EmptyState, Loaded, Money, Section, moneyText, numberText } from "../../ui";
 import { Breakdown } from "./Breakdown";
+import { ofModels } from "./entries";
 import { Chart, MOST_SERIES } from "./Chart";
 import { useGroupNames } from "./names";
 import { widthOf } from "./period";
@@ -134,7 +135,8 @@ function UsageChart({ view, usage }: { view: View; usage: Rows<UsageRow> }) {
 /** One chart a currency: amounts in different money are not stacked. */
 function CostCharts({ view, costs }: { view: View; costs: Rows<CostRow> }) {
   const { t, language, ...texts } = useTexts(view);
-  const currencies = [...costTotals(costs.rows).keys()];
+  const rows = ofModels(costs.rows, view.grouping);
+  const currencies = [...costTotals(rows).keys()];
   if (currencies.length === 0) return <EmptyState title={t("noCosts")} next={t("noCostsNext")} />;
   return currencies.map((currency) => (
     <Chart
@@ -143,7 +145,7 @@ function CostCharts({ view, costs }: { view: View; costs: Rows<CostRow> }) {
       label={t("chartMoney", { currency, by: t(`groupings.${view.grouping}`) })}
       buckets={costs.buckets}
       series={seriesOf(
-        costs.rows.filter((row) => row.currency === currency),
+        rows.filter((row) => row.currency === currency),
         costs.buckets,
         // good enough to draw: sums are shown from whole nanos
         (row) => Number(row.nanos ?? 0n) / 1e9,

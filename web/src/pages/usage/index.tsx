@@ -34,7 +34,7 @@ export default function UsagePage() {
         <Alert type="info" showIcon title={t("mayNot")} />
       ) : (
         <>
-          <Controls view={view} onChange={change} />
+          <Controls view={view} onChange={change} onlyLevel={query.get("tab") === "budgets"} />
           <Tabs
             activeKey={query.get("tab") === "budgets" ? "budgets" : "report"}
             onChange={open}

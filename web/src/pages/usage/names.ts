@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next";
 import { allOf, api } from "../../api";
 import { useMay, useProject, useSignedIn } from "../../app";
 import { usePrincipals } from "../run";
+import { idlePoolOf } from "./entries";
 import type { Grouping } from "./view";
 
 // keys are listed by project: a few calls, not hundreds
@@ -19,6 +20,8 @@ export function useGroupNames(grouping: Grouping): (group: string) => string {
   return useCallback(
     (group: string) => {
       if (group === "") return t(`unnamed.${grouping}`);
+      const pool = idlePoolOf(group);
+      if (pool !== null) return t("idle", { pool });
       if (grouping === "project") return projects.get(group) ?? group;
       if (grouping === "user") return principal(group);
       if (grouping === "key") return group.startsWith("session:") ? t("console") : (keys.get(group) ?? group);

@@ -7,6 +7,8 @@ export interface Entry extends UsageTotals {
   group: string;
   costs: Map<string, bigint>;
   unpriced: number;
+  /** False where only costs are known: usage stands under the name that was asked, costs under who answered. */
+  counted: boolean;
 }
 
 const IDLE = "idle: ";
@@ -23,13 +25,21 @@ export function modelOf(lineItem: string): string {
 /** The pool whose idle time a group is; null for models. */
 export const idlePoolOf = (group: string) => (group.startsWith(IDLE) ? group.slice(IDLE.length) : null);
 
+/** Line items as the models that they name, where the page groups by model. */
+export function ofModels(costs: readonly CostRow[], grouping: Grouping): CostRow[] {
+  return grouping === "model" ? costs.map((row) => ({ ...row, group: modelOf(row.group) })) : [...costs];
+}
+
 export function entriesOf(usage: readonly UsageRow[], costs: readonly CostRow[], grouping: Grouping): Entry[] {
   const used = byGroup(usage);
-  const paid = byGroup(grouping === "model" ? costs.map((row) => ({ ...row, group: modelOf(row.group) })) : costs);
+  const paid = byGroup(ofModels(costs, grouping));
   const groups = new Set([...used.keys(), ...paid.keys()]);
   const entries = [...groups].map((group) => {
     const rows = paid.get(group) ?? [];
-    return { group, ...usageTotals(used.get(group) ?? []), costs: costTotals(rows), unpriced: unpriced(rows) };
+    const asked = used.get(group);
+    const totals = usageTotals(asked ?? []);
+    if (!asked) totals.requests = rows.reduce((sum, row) => sum + (row.requests ?? 0), 0);
+    return { group, ...totals, costs: costTotals(rows), unpriced: unpriced(rows), counted: asked !== undefined };
   });
   return entries.sort((a, b) => compare(largest(b), largest(a)) || b.requests - a.requests);
 }
