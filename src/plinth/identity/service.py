@@ -141,9 +141,10 @@ class IdentityService:
     def whoami(self, session: Session, actor: Actor) -> tuple[KeyOwner | None, ApiKey | None]:
         """Who stands behind the caller, and with which key; a signed-in person has none."""
         if actor.session_id is None:
-            internal = actor.principal == "internal"
-            key = None if internal else self.keys.key(session, actor, actor.project_id, actor.key_id)
-            return key and key.owner, key
+            if actor.principal == "internal":
+                return None, None
+            key = self.keys.key(session, actor, actor.project_id, actor.key_id)
+            return key.owner, key
         person = acting_user(session, actor)
         if person is None:
             return None, None

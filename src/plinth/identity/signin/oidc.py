@@ -184,15 +184,19 @@ class OpenId:
             if header.get("alg") not in ALGORITHMS:
                 raise ProviderAnswerWrong(reason="its ID token is not signed with RS256 or ES256")
             key = jwt.PyJWK(self._signing_key(provider, header), algorithm=header["alg"])
-            # times are compared below, on our own clock
-            options = {"verify_exp": False, "verify_iat": False, "verify_nbf": False}
             claims: dict[str, Any] = jwt.decode(
                 id_token,
                 key,
                 algorithms=list(ALGORITHMS),
                 audience=provider.client_id,
                 issuer=provider.issuer,
-                options={**options, "require": ["exp", "iat", "sub", "aud", "iss"]},
+                options={
+                    "require": ["exp", "iat", "sub", "aud", "iss"],
+                    # times are compared below, on our own clock
+                    "verify_exp": False,
+                    "verify_iat": False,
+                    "verify_nbf": False,
+                },
             )
         except jwt.PyJWTError as error:
             raise ProviderAnswerWrong(reason=f"its ID token is not valid ({type(error).__name__})") from error
