@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 PIP := $(BIN)/pip --disable-pip-version-check
 LOCKED := $(PIP) install --quiet --require-hashes --no-deps -r
 
-.PHONY: help demo test check unit sqlite postgresql sdk install lock clean console bundle types web-check
+.PHONY: help demo test check unit sqlite postgresql sdk install lock clean console browser types web-check
 
 help:
 	@echo "make demo       turn the whole loop once and write a report"
@@ -54,9 +54,9 @@ web/node_modules/.ready: web/package-lock.json web/package.json
 console: web/node_modules/.ready
 	cd web && npm run --silent build
 
-# for the browser tests, which say so and are skipped without it
-bundle:
-	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory console; fi
+# the console's pages in Chromium, with the real platform behind them
+browser: $(READY) console
+	$(BIN)/pytest tests/browser
 
 types: $(READY) web/node_modules/.ready
 	cd web && npm run --silent types
@@ -71,7 +71,7 @@ sdk: .sdk/1/.ready .sdk/2/.ready
 	$(LOCKED) requirements/sdk-$*.lock --target .sdk/$*
 	@touch $@
 
-sqlite: $(READY) sdk bundle
+sqlite: $(READY) sdk
 	$(BIN)/pytest
 
 # what touches the database, once more on PostgreSQL (a real server from a package)

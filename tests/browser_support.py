@@ -69,7 +69,8 @@ def accessibility_problems(page: Any) -> list[str]:
     page.evaluate(AXE.read_text(encoding="utf-8"))
     found = page.evaluate("async () => (await axe.run(document, {resultTypes: ['violations']})).violations")
     return [
-        f"{item['id']}: {item['help']} ({'; '.join(node['html'][:160] for node in item['nodes'][:4])})" for item in found
+        f"{item['id']}: {item['help']} ({'; '.join(node['html'][:160] for node in item['nodes'][:4])})"
+        for item in found
     ]
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from acceptance.installation import Installation
 from browser_support import CHROMIUM, LANGUAGES, OWNER_EMAIL, PASSWORD, Watch, set_owner_password, watched, why_not
 
@@ -50,7 +51,7 @@ def owner_state(installation: Installation, chromium: Any) -> dict[str, Any]:
     page.get_by_label("Email").fill(OWNER_EMAIL)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url("**/console/")
+    page.get_by_role("heading", name="Home", level=1).wait_for()
     state: dict[str, Any] = context.storage_state()
     context.close()
     return {"cookies": state["cookies"], "origins": []}
@@ -89,4 +90,3 @@ def window(installation: Installation, chromium: Any, request: pytest.FixtureReq
         page.context.close()
     for _, watch in opened:
         watch.check()
-

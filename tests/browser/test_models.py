@@ -60,8 +60,8 @@ def test_cards_and_list_say_the_same(window: Any, installation: Installation) ->
     cards = page.get_by_role("list", name="Models")
     assert cards.get_by_role("listitem").count() == len(known)
     cards.get_by_text("Apache-2.0").first.wait_for()
-    page.get_by_role("radio", name="List").check(force=True)
-    page.get_by_role("row").filter(has_text=SMALL).get_by_text("135M").wait_for()
+    page.locator(".ant-segmented").get_by_text("List", exact=True).click()
+    page.get_by_role("row").filter(has_text=SMALL).get_by_text("135M", exact=True).wait_for()
     assert accessibility_problems(page) == []
     page.get_by_label("Search by name").fill("e5")
     page.get_by_role("row").filter(has_text=SMALL).wait_for(state="detached")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from browser_support import LANGUAGES, THEMES, accessibility_problems, settled
 
 pytestmark = pytest.mark.slow

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from acceptance.installation import Installation, free_port
-from browser_support import OWNER_EMAIL, PASSWORD, accessibility_problems, ask, settled, watched, why_not
+from browser_support import OWNER_EMAIL, PASSWORD, accessibility_problems, ask, settled, watched
 
 pytestmark = pytest.mark.slow
 

@@ -16,7 +16,8 @@ ROOT = Path(__file__).resolve().parents[3]
 def hook() -> ModuleType:
     pytest.importorskip("hatchling", reason="hatchling is not installed: the build hook cannot be tried")
     spec = importlib.util.spec_from_file_location("hatch_build", ROOT / "hatch_build.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -24,7 +25,11 @@ def hook() -> ModuleType:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    for name, age in (("web/src/main.tsx", 100), ("web/package.json", 100), ("src/plinth/console/bundle/index.html", 50)):
+    for name, age in (
+        ("web/src/main.tsx", 100),
+        ("web/package.json", 100),
+        ("src/plinth/console/bundle/index.html", 50),
+    ):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("x")

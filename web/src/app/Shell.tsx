@@ -42,14 +42,12 @@ function Frame() {
       <Layout>
         <TopBar />
         <Layout.Content className="content" id="main" tabIndex={-1}>
-          <main>
-            {/* the key: nothing typed for one project is shown in another */}
-            <ErrorBoundary key={project?.id ?? ""} resetKey={pathname}>
-              <Suspense fallback={<Loading />}>
-                <Outlet />
-              </Suspense>
-            </ErrorBoundary>
-          </main>
+          {/* the key: nothing typed for one project is shown in another */}
+          <ErrorBoundary key={project?.id ?? ""} resetKey={pathname}>
+            <Suspense fallback={<Loading />}>
+              <Outlet />
+            </Suspense>
+          </ErrorBoundary>
         </Layout.Content>
       </Layout>
       <CommandPalette />

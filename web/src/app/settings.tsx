@@ -5,6 +5,7 @@ import zhCN from "antd/locale/zh_CN";
 import { createContext, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { themeConfig, type ThemeChoice } from "../ui/theme";
+import { nonce } from "./nonce";
 
 const STORED = "plinth.theme";
 const DARK = window.matchMedia("(prefers-color-scheme: dark)");
@@ -22,10 +23,6 @@ export const useTheme = () => useContext(Context);
 function storedTheme(): ThemeChoice {
   const stored = localStorage.getItem(STORED);
   return stored === "light" || stored === "dark" ? stored : "system";
-}
-
-function nonce(): string {
-  return document.querySelector<HTMLMetaElement>('meta[name="plinth-nonce"]')?.content ?? "";
 }
 
 export function ThemeProvider({ children }: { children: ReactNode }) {

@@ -53,17 +53,18 @@ export function ServerTable<Row extends object>(props: ServerTableProps<Row>) {
   const next = page?.has_more ? page.last_id : null;
   return (
     <div role="region" aria-label={props.label} className="server-table">
-      <Table<Row>
+      <div className="scroll" tabIndex={0} role="group" aria-label={props.label}>
+        <Table<Row>
         size="middle"
         loading={page === undefined || query.isPlaceholderData}
         dataSource={page?.data ?? []}
         rowKey={props.rowKey}
         columns={props.columns.map((column) => ({ ...column, render: (_: unknown, row: Row) => column.render(row) }))}
         pagination={false}
-        scroll={{ x: "max-content" }}
         locale={{ emptyText: page === undefined ? " " : props.empty }}
         {...(onOpen && { onRow: (row: Row) => openable(row, onOpen) })}
       />
+      </div>
       {(cursors.length > 0 || next) && (
         <Flex gap={8} align="center" justify="end" className="pager">
           <Button icon={<ReloadOutlined />} aria-label={t("ui.refresh")} onClick={() => void query.refetch()} />

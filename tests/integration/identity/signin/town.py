@@ -105,6 +105,8 @@ class Town:
                 probe(guard),
             )
         )
+        # builds the routes, which two threads must not do at the same time (warnings are per process)
+        client.get("/openapi.json").raise_for_status()
         return Instance(client, service, identity)
 
     def _sample(self, project_id: str) -> None:

@@ -56,7 +56,7 @@ function RunChoice({ evalId }: { evalId: string }) {
         MOST_RUNS,
       ),
   });
-  const options = (runs.data ?? []).map((run) => ({ value: run.id, label: run.name === run.model ? run.name : `${run.name} · ${run.model}` }));
+  const options = (runs.data ?? []).map((run) => ({ value: run.id, label: [...new Set([run.name, run.model])].filter(Boolean).join(" · ") }));
   const chosen = { a: search.get("a"), b: search.get("b") };
   const choose = (change: Partial<typeof chosen>) => {
     const next = Object.entries({ ...chosen, ...change }).flatMap(([side, id]) => (id ? [[side, id] as [string, string]] : []));

@@ -1,24 +1,24 @@
 import { CheckCircleOutlined, ClockCircleOutlined, CloseCircleOutlined, StopOutlined, SyncOutlined } from "@ant-design/icons";
-import { Tag } from "antd";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
 import { stateOf } from "../../app/jobs/source";
+import { StateTag, type Tone } from "../lab";
 
-const LOOKS: Record<string, { color: string; icon: ReactNode }> = {
-  active: { color: "processing", icon: <SyncOutlined /> },
-  paused: { color: "warning", icon: <ClockCircleOutlined /> },
-  succeeded: { color: "success", icon: <CheckCircleOutlined /> },
-  failed: { color: "error", icon: <CloseCircleOutlined /> },
-  cancelled: { color: "default", icon: <StopOutlined /> },
+const LOOKS: Record<string, { tone: Tone; icon: ReactNode }> = {
+  active: { tone: "busy", icon: <SyncOutlined /> },
+  paused: { tone: "warn", icon: <ClockCircleOutlined /> },
+  succeeded: { tone: "good", icon: <CheckCircleOutlined /> },
+  failed: { tone: "bad", icon: <CloseCircleOutlined /> },
+  cancelled: { tone: "calm", icon: <StopOutlined /> },
 };
 
 export function RunStatus({ status }: { status: string }) {
   const { t } = useTranslation("evaluate");
   const look = LOOKS[status === "queued" ? "paused" : stateOf(status)];
   return (
-    <Tag color={look?.color ?? "default"} icon={look?.icon}>
+    <StateTag tone={look?.tone ?? "calm"} icon={look?.icon}>
       {t(`statuses.${status}`, { defaultValue: status })}
-    </Tag>
+    </StateTag>
   );
 }
 
@@ -26,14 +26,14 @@ export function RunStatus({ status }: { status: string }) {
 export function Passed({ status }: { status: string }) {
   const { t } = useTranslation("evaluate");
   const kind = status === "error" ? "error" : status.startsWith("pass") ? "pass" : "fail";
-  const look = {
-    pass: { color: "success", icon: <CheckCircleOutlined /> },
-    fail: { color: "error", icon: <CloseCircleOutlined /> },
-    error: { color: "warning", icon: <StopOutlined /> },
-  }[kind];
+  const look = ({
+    pass: { tone: "good", icon: <CheckCircleOutlined /> },
+    fail: { tone: "bad", icon: <CloseCircleOutlined /> },
+    error: { tone: "warn", icon: <StopOutlined /> },
+  } satisfies Record<string, { tone: Tone; icon: ReactNode }>)[kind];
   return (
-    <Tag color={look.color} icon={look.icon}>
+    <StateTag tone={look.tone} icon={look.icon}>
       {t(`items.${kind}`)}
-    </Tag>
+    </StateTag>
   );
 }

@@ -45,9 +45,13 @@ export const sampleOf = (item: Item): Sample => item.sample;
 export const resultsOf = (item: Item): Result[] => item.results as unknown as Result[];
 export const answerOf = (item: Item): string => sampleOf(item).output?.[0]?.content ?? "";
 
-/** What the person asked: the last message that went to the model, or else the row as it is. */
+const QUESTIONS = ["question", "input", "prompt", "text", "query"];
+
+/** What the person asked: the last message that went to the model; in rows that brought their answer, the usual fields. */
 export function questionOf(item: Item): string {
-  return sampleOf(item).input?.at(-1)?.content ?? JSON.stringify(item.datasource_item);
+  const asked = sampleOf(item).input?.at(-1)?.content;
+  const field = QUESTIONS.map((name) => item.datasource_item[name]).find((value) => typeof value === "string");
+  return asked ?? (typeof field === "string" ? field : JSON.stringify(item.datasource_item));
 }
 
 /** What was expected, found by the template of the first check that names a field of the row. */

@@ -11,4 +11,5 @@ export { FileSelect, useFiles, type StoredFile } from "./FileSelect";
 export { useFormDraft } from "./formDraft";
 export { BarScale, IntervalBar, type Estimate } from "./IntervalBar";
 export { LineChart } from "./LineChart";
+export { StateTag, type Tone } from "./StateTag";
 export { domainOf, within, type Domain, type Series } from "./scale";

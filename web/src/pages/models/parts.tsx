@@ -110,18 +110,18 @@ export function PriceText({ base }: { base: BaseModel }) {
 }
 
 const PLACES = {
-  remote: { color: "default", icon: <CloudOutlined /> },
-  yes: { color: "success", icon: <CheckCircleOutlined /> },
-  later: { color: "warning", icon: <ClockCircleOutlined /> },
-  never: { color: "error", icon: <CloseCircleOutlined /> },
-} as const;
+  remote: <CloudOutlined />,
+  yes: <CheckCircleOutlined className="models-yes" />,
+  later: <ClockCircleOutlined className="models-later" />,
+  never: <CloseCircleOutlined className="models-never" />,
+};
 
 function PlaceTag({ what, place, bytes }: { what: "serve" | "tune"; place: Place; bytes: number }) {
   const { t, i18n } = useTranslation("models");
   const needed = place === "remote" ? t("fit.remoteHint") : t("fit.needs", { size: bytesText(bytes, i18n.language) });
   return (
     <Tooltip title={needed}>
-      <Tag {...PLACES[place]}>{t(`fit.${what}.${place}`)}</Tag>
+      <Tag icon={PLACES[place]}>{t(`fit.${what}.${place}`)}</Tag>
     </Tooltip>
   );
 }
@@ -145,9 +145,8 @@ export function ShutdownTag({ base }: { base: BaseModel }) {
   const date = new Intl.DateTimeFormat(i18n.language, { dateStyle: "medium", timeZone: "UTC" }).format(
     Date.parse(`${base.shutdown_date}T00:00:00Z`),
   );
-  const color = { over: "error", soon: "warning", announced: "default" }[ending];
   return (
-    <Tag color={color} icon={<WarningOutlined />}>
+    <Tag icon={<WarningOutlined className={ending === "announced" ? "" : "models-never"} />}>
       {t(`shutdown.${ending}`, { date })}
     </Tag>
   );

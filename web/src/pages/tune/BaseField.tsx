@@ -45,7 +45,7 @@ export function BaseField() {
 function Choice({ base }: { base: Base }) {
   const { t, i18n } = useTranslation("tune");
   const facts = [
-    t("new.parameters", { count: billions(base.parameters, i18n.language) }),
+    t("new.parameters", { count: sizeText(base.parameters, i18n.language) }),
     t("new.context", { count: numberText(base.context_tokens, i18n.language) }),
     t("new.needs", { size: bytesText(base.fit.tune_bytes, i18n.language) }),
     base.licence,
@@ -53,13 +53,13 @@ function Choice({ base }: { base: Base }) {
   return (
     <Radio value={base.id} className="choice">
       {base.display_name[i18n.language] ?? base.id} <code>{base.id}</code>{" "}
-      {!base.fit.tune && <Tag color="warning">{t("new.tight")}</Tag>}
-      {base.shutdown_date && <Tag color="warning">{t("new.until", { date: base.shutdown_date })}</Tag>}
+      {!base.fit.tune && <Tag>{t("new.tight")}</Tag>}
+      {base.shutdown_date && <Tag>{t("new.until", { date: base.shutdown_date })}</Tag>}
       <span className="quiet">{facts.filter(Boolean).join(" · ")}</span>
     </Radio>
   );
 }
 
-function billions(parameters: number, language: string): string {
-  return `${numberText(parameters / 1e9, language, 1)}B`;
+function sizeText(parameters: number, language: string): string {
+  return parameters < 1e9 ? `${numberText(parameters / 1e6, language)}M` : `${numberText(parameters / 1e9, language, 1)}B`;
 }

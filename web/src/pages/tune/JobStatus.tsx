@@ -6,26 +6,26 @@ import {
   StopOutlined,
   SyncOutlined,
 } from "@ant-design/icons";
-import { Tag } from "antd";
 import type { ReactNode } from "react";
 import { useTranslation } from "react-i18next";
+import { StateTag, type Tone } from "../lab";
 
-const LOOKS: Record<string, { color: string; icon: ReactNode }> = {
-  validating_files: { color: "processing", icon: <SyncOutlined /> },
-  queued: { color: "default", icon: <ClockCircleOutlined /> },
-  running: { color: "processing", icon: <SyncOutlined /> },
-  paused: { color: "warning", icon: <PauseCircleOutlined /> },
-  succeeded: { color: "success", icon: <CheckCircleOutlined /> },
-  failed: { color: "error", icon: <CloseCircleOutlined /> },
-  cancelled: { color: "default", icon: <StopOutlined /> },
+const LOOKS: Record<string, { tone: Tone; icon: ReactNode }> = {
+  validating_files: { tone: "busy", icon: <SyncOutlined /> },
+  queued: { tone: "calm", icon: <ClockCircleOutlined /> },
+  running: { tone: "busy", icon: <SyncOutlined /> },
+  paused: { tone: "warn", icon: <PauseCircleOutlined /> },
+  succeeded: { tone: "good", icon: <CheckCircleOutlined /> },
+  failed: { tone: "bad", icon: <CloseCircleOutlined /> },
+  cancelled: { tone: "calm", icon: <StopOutlined /> },
 };
 
 export function JobStatus({ status }: { status: string }) {
   const { t } = useTranslation("tune");
-  const look = LOOKS[status] ?? { color: "default", icon: null };
+  const look = LOOKS[status] ?? { tone: "calm" as const, icon: null };
   return (
-    <Tag color={look.color} icon={look.icon}>
+    <StateTag tone={look.tone} icon={look.icon}>
       {t(`statuses.${status}`, { defaultValue: status })}
-    </Tag>
+    </StateTag>
   );
 }

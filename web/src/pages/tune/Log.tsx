@@ -6,7 +6,6 @@ import { Section, Time } from "../../ui";
 import { messagesOf } from "./metrics";
 import type { JobEvent } from "./types";
 
-const COLOURS: Record<string, string> = { info: "default", warn: "warning", error: "error" };
 const PAGE = 20;
 
 export function Log({ events }: { events: readonly JobEvent[] }) {
@@ -27,7 +26,7 @@ export function Log({ events }: { events: readonly JobEvent[] }) {
             key: "level",
             title: t("log.level"),
             width: 90,
-            render: (_, { level }) => <Tag color={COLOURS[level] ?? "default"}>{t(`log.levels.${level}`, { defaultValue: level })}</Tag>,
+            render: (_, { level }) => <Tag>{t(`log.levels.${level}`, { defaultValue: level })}</Tag>,
           },
           { key: "message", title: t("log.message"), render: (_, event) => event.message },
         ]}

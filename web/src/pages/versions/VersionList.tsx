@@ -16,7 +16,7 @@ export function VersionList() {
     aliases
       .filter(({ target }) => target === version.id)
       .map(({ name }) => (
-        <Tag key={name} color="blue">
+        <Tag key={name}>
           {name}
         </Tag>
       ));

@@ -1,5 +1,5 @@
 /** What differs between two versions of a dataset, by what the API counts: rows, splits, labels, hash. */
-import { Button, Table, Tag } from "antd";
+import { Button, Table } from "antd";
 import { useTranslation } from "react-i18next";
 import { numberText, Section } from "../../../ui";
 import type { Version } from "../types";
@@ -42,5 +42,5 @@ export function Compare({ before, after, onClose }: Props) {
 function Change({ value }: { value: number }) {
   const { i18n } = useTranslation();
   const text = new Intl.NumberFormat(i18n.language, { signDisplay: "exceptZero" }).format(value);
-  return value === 0 ? <span className="quiet">{text}</span> : <Tag color={value > 0 ? "green" : "orange"}>{text}</Tag>;
+  return value === 0 ? <span className="quiet">{text}</span> : <strong>{text}</strong>;
 }

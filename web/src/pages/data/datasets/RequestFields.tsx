@@ -44,7 +44,7 @@ export function RequestFields({ files, columns, form }: Props) {
         <AutoComplete options={columnOptions} />
       </Form.Item>
       <Form.Item name="instruction" label={t("new.instruction")} extra={t("new.instructionHint")} className="data-wide">
-        <Input.TextArea autoSize={{ minRows: 2, maxRows: 10 }} maxLength={100_000} />
+        <Input.TextArea rows={3} maxLength={100_000} />
       </Form.Item>
       <SplitItems />
     </div>

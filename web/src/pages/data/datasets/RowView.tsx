@@ -21,7 +21,7 @@ export function RowView({ row }: { row: Record<string, unknown> }) {
           </div>
         ))}
       </dl>
-      {typeof label === "string" && <Tag color="blue">{label}</Tag>}
+      {typeof label === "string" && <Tag><strong>{label}</strong></Tag>}
       {Object.entries(others).map(([name, value]) => (
         <Tag key={name}>
           {name}: {textOf(value)}
