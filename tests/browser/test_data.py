@@ -56,7 +56,7 @@ def test_a_file_becomes_a_dataset(window: Any, tmp_path: Path, installation: Ins
     page.get_by_label("Name of split 2").fill("test")
     page.get_by_label("Share of test").fill("20")
     page.get_by_role("button", name="Check the file").click()
-    page.locator(".ant-form-item-explain-error").get_by_text("add up to 100").wait_for()
+    page.locator(".ant-form-item-explain-error", has_text="add up to 100").first.wait_for()
     page.get_by_label("Share of test").fill("25")
     page.reload()  # what was typed is still there
     settled(page)

@@ -56,7 +56,6 @@ export function SplitFields({ id, value = [], onChange }: Props) {
         </Button>
         <span role="status" className={problem ? "data-problem" : "quiet"}>
           {t("splits.total", { total: numberText(totalPercent(value), i18n.language, 2) })}
-          {problem && ` ${t(`splits.problems.${problem}`)}`}
         </span>
       </Flex>
     </Flex>
