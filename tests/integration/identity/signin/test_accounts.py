@@ -126,9 +126,11 @@ class TestLimits:
     def test_many_guesses_at_once_are_no_more_than_one_after_the_other(self, home: Home) -> None:
         statuses: list[int] = []
 
+        instances = (home.one, home.other)
+
         def guess(number: int) -> None:
             body = {"email": "olga@example.com", "password": f"guess number {number}"}
-            at = (home.one, home.other)[number % 2]
+            at = instances[number % 2]
             answer = at.client.post("/api/session", json=body, headers={"x-forwarded-for": f"192.0.2.{number}"})
             statuses.append(answer.status_code)
 
@@ -270,9 +272,10 @@ class TestReset:
         with home.town.db.write() as session:
             token = home.one.service.accounts.issue_reset(session, home.admin, home.owner.id).token
         statuses: list[int] = []
+        instances = (home.one, home.other)
 
         def use(number: int) -> None:
-            at = (home.one, home.other)[number % 2]
+            at = instances[number % 2]
             body = {"token": token, "password": f"{NEW} {number}"}
             statuses.append(at.client.post("/api/password_reset", json=body).status_code)
 

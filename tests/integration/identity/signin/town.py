@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ class Town:
             )
         )
         # builds the routes, which two threads must not do at the same time (warnings are per process)
-        client.get("/openapi.json").raise_for_status()
+        client.get("/api/session").raise_for_status()
         return Instance(client, service, identity)
 
     def _sample(self, project_id: str) -> None:
@@ -157,7 +158,7 @@ class Home:
 
     def __init__(self, town: Town) -> None:
         self.town, self.clock = town, town.clock
-        self.one, self.other = town.instance(), town.instance()
+        self.one = town.instance()
         with town.db.write() as session:
             first = self.one.identity.bootstrap_organization(session, "Acme", "olga@example.com", "Olga")
             self.admin = self.one.identity.authenticate(session, first.admin_key_secret)
@@ -167,6 +168,10 @@ class Home:
         with town.db.read() as session:
             self.owner = self.one.identity.people.user_with_email(session, self.admin, "olga@example.com")
         self.give_password(self.owner)
+
+    @cached_property
+    def other(self) -> Instance:
+        return self.town.instance()
 
     def give_password(self, user: User) -> None:
         from argon2 import PasswordHasher
