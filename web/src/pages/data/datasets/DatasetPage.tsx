@@ -1,4 +1,5 @@
 /** One dataset: its versions, newest first. */
+import { CheckOutlined } from "@ant-design/icons";
 import { Button } from "antd";
 import { useState } from "react";
 import { useTranslation } from "react-i18next";
@@ -64,6 +65,7 @@ function Choose({ version, chosen, onToggle }: { version: Version; chosen: Versi
     <Button
       size="small"
       type={isChosen ? "primary" : "default"}
+      icon={isChosen && <CheckOutlined />}
       aria-pressed={isChosen}
       aria-label={t("compare.choose", { number: version.version })}
       onClick={(event) => {
@@ -71,7 +73,7 @@ function Choose({ version, chosen, onToggle }: { version: Version; chosen: Versi
         onToggle(version);
       }}
     >
-      {isChosen ? t("compare.chosen") : t("compare.action")}
+      {t("compare.action")}
     </Button>
   );
 }

@@ -60,7 +60,7 @@ export function SplitItems() {
   };
   return (
     <>
-      <Form.Item name="splits" label={t("splits.title")} extra={t("splits.hint")} rules={[{ validator }]} validateTrigger="onChange">
+      <Form.Item required name="splits" label={t("splits.title")} extra={t("splits.hint")} rules={[{ validator }]} validateTrigger="onChange">
         <SplitFields />
       </Form.Item>
       <Form.Item name="split_seed" label={t("splits.seed")} extra={t("splits.seedHint")}>

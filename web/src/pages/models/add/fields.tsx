@@ -20,7 +20,7 @@ export function SourceFields({ kind, models, onLeave }: SourceProps) {
   const { t } = useTranslation("models");
   return (
     <>
-      <Form.Item name={["source", "kind"]} label={t("add.kind")} extra={t(`add.kindHints.${kind}`)}>
+      <Form.Item required name={["source", "kind"]} label={t("add.kind")} extra={t(`add.kindHints.${kind}`)}>
         <Radio.Group optionType="button" options={KINDS.map((value) => ({ value, label: t(`sources.${value}`) }))} />
       </Form.Item>
       <div className="models-form">
@@ -45,7 +45,7 @@ function HubFields({ onLeave }: { onLeave: () => void }) {
   const { t } = useTranslation("models");
   return (
     <>
-      <Form.Item name={["source", "hub"]} label={t("fields.hub")}>
+      <Form.Item required name={["source", "hub"]} label={t("fields.hub")}>
         <Select options={HUBS.map((value) => ({ value, label: t(`hubs.${value}`) }))} />
       </Form.Item>
       <Form.Item name={["source", "repository"]} label={t("fields.repository")} extra={t("fields.repositoryHint")} rules={[{ required: true, message: t("missing.repository") }]}>
@@ -97,7 +97,7 @@ export function EntryFields() {
         <Input maxLength={48} autoComplete="off" />
       </Form.Item>
       {forAll && (
-        <Form.Item name="scope" label={t("fields.scope")}>
+        <Form.Item required name="scope" label={t("fields.scope")}>
           <Radio.Group options={(["project", "organization"] as const).map((value) => ({ value, label: t(`fields.scopes.${value}`) }))} />
         </Form.Item>
       )}
