@@ -86,7 +86,7 @@ def window(installation: Installation, chromium: Any, request: pytest.FixtureReq
             folder = Path(shots)
             folder.mkdir(parents=True, exist_ok=True)
             name = request.node.name.replace("/", "_").replace("[", "-").replace("]", "")
-            page.screenshot(path=str(folder / f"{name}{f'-{number}' if number else ''}.png"))
+            page.screenshot(caret="initial", path=str(folder / f"{name}{f'-{number}' if number else ''}.png"))
         page.context.close()
     for _, watch in opened:
         watch.check()

@@ -9,23 +9,31 @@ export interface Entry {
   id: string;
   type: string;
   effective_at: number;
-  actor: { type: string; api_key?: { id: string; type?: string; user?: Person; service_account?: Person } };
+  actor: {
+    type: string;
+    session?: { user?: Person };
+    api_key?: { id: string; type?: string; user?: Person; service_account?: Person };
+  };
   project?: { id: string; name: string | null };
   [detail: string]: unknown;
 }
 
 export function actorOf(entry: Entry): string {
-  const key = entry.actor.api_key;
-  const person = key?.user ?? key?.service_account;
+  const { session, api_key: key } = entry.actor;
+  const person = session?.user ?? key?.user ?? key?.service_account;
   return person?.email ?? person?.id ?? key?.id ?? "–";
 }
 
-/** The id that was acted on, and everything else that was noted. */
+/** The id that was acted on, and everything else that was noted, one line a value. */
 export function detailOf(entry: Entry): { id: string; rest: [string, string][] } {
   const { id, ...rest } = (entry[entry.type] ?? {}) as Record<string, unknown>;
-  const shown = Object.entries(rest).map(([name, value]): [string, string] => [
-    name,
-    typeof value === "string" ? value : JSON.stringify(value),
-  ]);
-  return { id: typeof id === "string" && id ? id : "–", rest: shown };
+  return { id: typeof id === "string" && id ? id : "–", rest: flat(rest) };
+}
+
+/** `{data: {role: "owner"}}` is read more easily as `role owner`. */
+function flat(fields: Record<string, unknown>): [string, string][] {
+  return Object.entries(fields).flatMap(([name, value]): [string, string][] => {
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return flat(value as Record<string, unknown>);
+    return [[name, typeof value === "string" ? value : JSON.stringify(value)]];
+  });
 }

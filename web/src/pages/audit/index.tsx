@@ -89,7 +89,7 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (filters
   const search = (text: string) => change({ emails: text.split(/[\s,，]+/).filter(Boolean) });
   return (
     <Flex gap={12} wrap align="end" role="search" aria-label={t("filters")} className="page-header">
-      <label>
+      <label className="field">
         {t("action")}
         <Select
           mode="tags"
@@ -101,7 +101,7 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (filters
           options={TYPES.map((value) => ({ value, label: value }))}
         />
       </label>
-      <label>
+      <label className="field">
         {t("actor")}
         <Input
           className="filter"
@@ -112,7 +112,7 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (filters
           onBlur={() => search(emails)}
         />
       </label>
-      <label>
+      <label className="field">
         {t("project")}
         <Select
           mode="multiple"
@@ -124,11 +124,11 @@ function FilterBar({ filters, onChange }: { filters: Filters; onChange: (filters
           options={projects.map(({ id, name }) => ({ value: id, label: name }))}
         />
       </label>
-      <label>
+      <label className="field">
         {t("from")}
         <Input type="date" onChange={(event) => change({ from: midnight(event.target.value, 0) })} />
       </label>
-      <label>
+      <label className="field">
         {t("until")}
         <Input type="date" onChange={(event) => change({ until: midnight(event.target.value, 1) })} />
       </label>
@@ -149,6 +149,11 @@ const TYPES = [
   "login.succeeded",
   "login.failed",
   "logout.succeeded",
+  "password.changed",
+  "password_reset.issued",
+  "password_reset.used",
+  "role.assignment.created",
+  "role.assignment.deleted",
   "api_key.created",
   "api_key.deleted",
   "invite.sent",

@@ -6,6 +6,7 @@ import { CostToday } from "./cost";
 import en from "./en.json";
 import { Quality } from "./quality";
 import { Running } from "./running";
+import { FirstSteps } from "./steps";
 import { Waiting } from "./waiting";
 import zh from "./zh.json";
 
@@ -27,6 +28,7 @@ export default function HomePage() {
   return (
     <>
       <PageHeader title={t("title")} intro={t("intro", { name: user.name, project: project.name })} />
+      <FirstSteps />
       <div className="cards">
         <Waiting />
         <Running />
