@@ -149,7 +149,7 @@ export function addressOf(path: string, options: Pick<LooseOptions, "path" | "qu
   const query = new URLSearchParams();
   for (const [name, value] of Object.entries(options.query ?? {})) {
     for (const item of Array.isArray(value) ? (value as unknown[]) : [value]) {
-      if (item !== undefined && item !== null && item !== "") query.append(name, String(item as string | number));
+      if (item !== undefined && item !== null && item !== "") query.append(name, typeof item === "string" ? item : JSON.stringify(item));
     }
   }
   return query.size > 0 ? `${filled}?${query.toString()}` : filled;
@@ -157,8 +157,8 @@ export function addressOf(path: string, options: Pick<LooseOptions, "path" | "qu
 
 /** A call outside the OpenAPI document; prefer `api`. */
 export async function call<Answer>(method: Method, path: string, options: LooseOptions = {}): Promise<Answer> {
-  const { path: _path, query: _query, body, ...rest } = options;
-  const raw: RawOptions = rest;
+  const { body, ...rest } = options;
+  const raw: RawOptions = { ...rest };
   if (body !== undefined) Object.assign(raw, { body: JSON.stringify(body), contentType: "application/json" });
   const response = await send(method.toUpperCase(), addressOf(path, options), raw);
   const text = await response.text();

@@ -11,7 +11,7 @@ export function SessionEnded() {
   return (
     <Modal open={expired} title={t("sessionEnded.title")} footer={null} closable={false} keyboard={false} destroyOnHidden>
       <p>{t("sessionEnded.next")}</p>
-      <SignInForm oidc={oidc} email={user.email} onSignedIn={accept} />
+      <SignInForm oidc={oidc} email={user.email} beside onSignedIn={accept} />
     </Modal>
   );
 }

@@ -1,6 +1,5 @@
 /** E-mail and password, and the organization's other ways in. */
-import { Divider, Flex, Input } from "antd";
-import { Form } from "antd";
+import { Divider, Flex, Form, Input } from "antd";
 import { useTranslation } from "react-i18next";
 import { sessionApi, type OidcProvider, type Session } from "../api";
 import { ApiForm } from "../ui";
@@ -9,9 +8,11 @@ interface SignInFormProps {
   oidc: readonly OidcProvider[];
   onSignedIn: (session: Session) => void;
   email?: string;
+  /** Open a provider beside this page instead of in its place. */
+  beside?: boolean;
 }
 
-export function SignInForm({ oidc, onSignedIn, email }: SignInFormProps) {
+export function SignInForm({ oidc, onSignedIn, email, beside = false }: SignInFormProps) {
   const { t } = useTranslation();
   return (
     <>
@@ -36,7 +37,12 @@ export function SignInForm({ oidc, onSignedIn, email }: SignInFormProps) {
           <Divider plain>{t("signin.or")}</Divider>
           <Flex vertical gap={8}>
             {oidc.map((provider) => (
-              <a key={provider.id} className="oidc" href={`/api/session/oidc/${encodeURIComponent(provider.id)}`}>
+              <a
+                key={provider.id}
+                className="oidc"
+                href={`/api/session/oidc/${encodeURIComponent(provider.id)}`}
+                {...(beside && { target: "_blank", rel: "noopener" })}
+              >
                 {t("signin.with", { name: provider.name })}
               </a>
             ))}

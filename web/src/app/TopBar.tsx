@@ -119,7 +119,7 @@ function PersonMenu() {
   const items: MenuProps["items"] = [
     { key: "who", type: "group", label: `${user.name} · ${user.email}` },
     { key: "account", icon: <KeyOutlined />, label: t("account.title"), onClick: () => setAccount(true) },
-    { key: "leave", icon: <LogoutOutlined />, label: t("account.signOut"), onClick: leave },
+    { key: "leave", icon: <LogoutOutlined />, label: t("account.signOut"), onClick: () => void leave() },
   ];
   return (
     <>

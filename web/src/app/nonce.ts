@@ -10,10 +10,12 @@ export function nonce(): string {
  */
 export function giveStylesTheNonce(): void {
   const value = nonce();
-  const create = document.createElement.bind(document);
-  document.createElement = ((tag: string, options?: ElementCreationOptions) => {
-    const element = create(tag, options);
-    if (element instanceof HTMLStyleElement) element.nonce = value;
-    return element;
-  }) as typeof document.createElement;
+  const create = Reflect.get(Document.prototype, "createElement") as () => HTMLElement;
+  Object.assign(document, {
+    createElement(tag: string, options?: ElementCreationOptions): unknown {
+      const element: unknown = Reflect.apply(create, document, [tag, options]);
+      if (element instanceof HTMLStyleElement) element.nonce = value;
+      return element;
+    },
+  });
 }

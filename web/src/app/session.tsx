@@ -1,6 +1,6 @@
 /** Who is signed in, in which project, and what they may do there. */
 import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
-import { createContext, useCallback, useContext, useEffect, useMemo, useState, type ReactNode } from "react";
+import { createContext, useCallback, useContext, useEffect, useMemo, useState, useSyncExternalStore, type ReactNode } from "react";
 import { onRefusal, sessionApi, setCallContext, type Session, type SessionProject, type SignedIn } from "../api";
 import { chooseLanguage, storedLanguage } from "../i18n";
 import { live } from "./live";
@@ -26,20 +26,55 @@ function storedProject(): string | null {
   return asked ?? sessionStorage.getItem(STORED) ?? localStorage.getItem(STORED);
 }
 
+/** Whether the session of this page ended on the server. The page stays as it is, with all that was typed. */
+class Ended {
+  private ended = false;
+  private readonly listeners = new Set<() => void>();
+
+  readonly get = () => this.ended;
+
+  readonly subscribe = (listener: () => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  set(ended: boolean): void {
+    this.ended = ended;
+    for (const listener of [...this.listeners]) listener();
+  }
+}
+
+const ended = new Ended();
+
+/** Asks who is signed in. Nobody any more: the page keeps the person it was opened by, who signs in again over it. */
+async function refreshed(client: QueryClient, signal?: AbortSignal): Promise<Session> {
+  const before = client.getQueryData<Session>(KEY);
+  const now = await sessionApi.get(signal);
+  if (before?.signed_in && !now.signed_in) {
+    ended.set(true);
+    return before;
+  }
+  // signed in again in another tab; as somebody else: nothing that was read may stay
+  if (before?.signed_in && now.signed_in && before.user.id !== now.user.id) forget(client);
+  ended.set(false);
+  return now;
+}
+
 export function useSessionQuery() {
-  return useQuery({ queryKey: KEY, queryFn: ({ signal }) => sessionApi.get(signal), staleTime: 60_000 });
+  const client = useQueryClient();
+  return useQuery({ queryKey: KEY, queryFn: ({ signal }) => refreshed(client, signal), staleTime: 60_000 });
 }
 
 export function SessionProvider({ session, children }: { session: Session; children: ReactNode }) {
   const client = useQueryClient();
-  const [expired, setExpired] = useState(false);
+  const expired = useSyncExternalStore(ended.subscribe, ended.get);
   const [projectId, setProjectId] = useState(storedProject);
 
   useEffect(() => {
     onRefusal({
-      signedOut: () => setExpired(true),
+      signedOut: () => ended.set(true),
       staleToken: async () => {
-        client.setQueryData(KEY, await sessionApi.get());
+        client.setQueryData(KEY, await refreshed(client));
       },
     });
   }, [client]);
@@ -71,7 +106,7 @@ export function SessionProvider({ session, children }: { session: Session; child
       const samePerson = before?.signed_in && next.signed_in && before.user.id === next.user.id;
       if (!samePerson) forget(client);
       client.setQueryData(KEY, next);
-      setExpired(false);
+      ended.set(false);
       // what failed while nobody was signed in
       if (samePerson) void client.invalidateQueries({ predicate: (query) => query.queryKey[0] !== KEY[0] });
     },

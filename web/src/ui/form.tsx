@@ -42,7 +42,7 @@ export function ApiForm<Values extends object>(props: ApiFormProps<Values>) {
       form={form}
       layout="vertical"
       requiredMark="optional"
-      initialValues={(props.initial ?? {}) as Partial<Values>}
+      initialValues={(props.initial ?? {})}
       onFinish={submit}
       scrollToFirstError={{ focus: true }}
       validateTrigger="onBlur"
@@ -70,7 +70,7 @@ function putBesideField<Values>(form: FormInstance<Values>, error: unknown, name
   const found = fields.find((name) => same(name, path)) ?? fields.find((name) => same(name, path.slice(0, name.length)));
   if (!found) return false;
   form.setFields([{ name: found, errors: [error.message] } as Parameters<typeof form.setFields>[0][number]]);
-  form.scrollToField(found as never, { focus: true });
+  form.scrollToField(found, { focus: true });
   return true;
 }
 

@@ -65,7 +65,7 @@ describe("groups", () => {
   it("put usage and costs of a model together, the dearest first", () => {
     const entries = entriesOf(
       [used("a", 0, 2), used("a", 1, 3), used("b", 0, 1)],
-      [paid("local: b", 9n), paid("remote: a", 4n), paid("local: a", 1n), paid("idle: local", 100n)],
+      [paid("local: b", 9n), paid("remote: a", 4n), paid("local: a", 1n), { ...paid("idle: local", 100n), requests: 0 }],
       "model",
     );
     expect(entries.map(({ group, requests }) => [group, requests])).toEqual([["idle: local", 0], ["b", 1], ["a", 5]]);

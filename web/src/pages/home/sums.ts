@@ -13,7 +13,7 @@ export function spentIn(page: Wire<"CostPage">): Spent[] {
   const sums = new Map<string, bigint>();
   for (const { amount } of page.data.flatMap((bucket) => bucket.results)) {
     if (!amount) continue;
-    const nanos = BigInt(Math.round(Number(amount.value) * NANOS));
+    const nanos = BigInt(Math.round(amount.value * NANOS));
     sums.set(amount.currency, (sums.get(amount.currency) ?? 0n) + nanos);
   }
   return [...sums].map(([currency, nanos]) => ({ currency, nanos })).sort((a, b) => (a.nanos < b.nanos ? 1 : -1));
