@@ -68,6 +68,10 @@ class Accounts:
         if organization:
             self.refused(session, organization, attempt.user, "password", WrongCredentials.code)
 
+    def forgive(self, session: Session, attempt: Attempt) -> None:
+        """It was not tried after all."""
+        store.forgive_attempt(session, attempt.id)
+
     def enter(self, session: Session, user: User, method: str, visitor: Visitor) -> OpenedSession:
         """A session for somebody who has proved who they are."""
         now = self._clock.unix()

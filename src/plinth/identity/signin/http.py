@@ -18,9 +18,9 @@ from plinth.identity.model import Actor
 from plinth.identity.schemas import Id, deleted
 from plinth.identity.signin import oidc_http
 from plinth.identity.signin.browser import Browsers, fresh
-from plinth.identity.signin.errors import SessionNeeded, WrongCredentials, WrongPassword
-from plinth.identity.signin.model import Language, OpenedSession
-from plinth.identity.signin.passwords import check_new
+from plinth.identity.signin.errors import SessionNeeded, SignInBusy, WrongCredentials, WrongPassword
+from plinth.identity.signin.model import Attempt, Language, OpenedSession
+from plinth.identity.signin.passwords import Verdict, check_new
 from plinth.identity.signin.schemas import (
     CredentialsWire,
     InvitationAcceptanceWire,
@@ -67,6 +67,14 @@ class Desk:
                 return work(session)
 
         return await run_in_threadpool(transaction)
+
+    async def compare(self, attempt: Attempt, password: str) -> Verdict:
+        """Raises `SignInBusy`; nothing was tried then, so it does not count."""
+        try:
+            return await self.service.passwords.verify(attempt.password_hash, password)
+        except SignInBusy:
+            await self.write(lambda session: self.service.accounts.forgive(session, attempt))
+            raise
 
     def session(self, request: Request, secret: str) -> SessionWire | StrangerWire:
         providers = list(self.service.openid.providers.values())
@@ -116,7 +124,7 @@ def _session(desk: Desk) -> APIRouter:
         visitor = desk.browsers.visitor(request)
         organization = await desk.read(service.organization)
         attempt = await desk.write(lambda s: service.accounts.attempt(s, organization, body.email, visitor))
-        verdict = await service.passwords.verify(attempt.password_hash, body.password)
+        verdict = await desk.compare(attempt, body.password)
         if not verdict.right:
             await desk.write(lambda s: service.accounts.fail(s, organization, attempt))
             raise WrongCredentials
@@ -187,7 +195,7 @@ def _own_account(desk: Desk, guard: AuthGuard) -> APIRouter:
         found, user = await desk.read(lambda s: service.own(s, actor))
         check_new(body.new, user.email, param="new")
         attempt = await desk.write(lambda s: service.accounts.try_own(s, user, visitor))
-        verdict = await service.passwords.verify(attempt.password_hash, body.current)
+        verdict = await desk.compare(attempt, body.current)
         if not verdict.right:
             await desk.write(lambda s: service.accounts.change_failed(s, found))
             raise WrongPassword(param="current")

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from integration.identity.signin.town import PASSWORD, Browser, Home, Town
 from plinth.identity import Role
 from plinth.identity.signin import Cost
+from plinth.identity.signin.passwords import WAITING_AT_MOST
 
 NEW = "another good password"
 
@@ -140,6 +141,15 @@ class TestLimits:
         for thread in threads:
             thread.join()
         assert sorted(statuses) == [401] * 5 + [429] * 7
+
+    def test_a_busy_moment_is_no_failure(self, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(home.one.service.passwords, "_waiting", WAITING_AT_MOST)
+        for _ in range(6):
+            busy = Browser().sign_in(home.one, "olga@example.com")
+            assert code(busy) == (503, "sign_in_busy")
+            assert busy.headers["retry-after"] == "2"
+        monkeypatch.setattr(home.one.service.passwords, "_waiting", 0)
+        assert Browser().sign_in(home.one, "olga@example.com").status_code == 200
 
     def test_a_refusal_is_no_line_in_the_log(self, home: Home) -> None:
         for _ in range(9):
