@@ -63,9 +63,10 @@ class Passwords:
     def _verify(self, stored: str | None, password: str) -> Verdict:
         from argon2.exceptions import InvalidHashError, VerificationError
 
-        given = _bytes(password)
+        # made by the first comparison of any kind: one that is slower must say nothing about the account
+        given, nobodys = _bytes(password), self._nobodys
         try:
-            self._hasher.verify(stored or self._nobodys, given)
+            self._hasher.verify(stored or nobodys, given)
         except (VerificationError, InvalidHashError):
             return Verdict(right=False)
         if not stored:
