@@ -1,5 +1,5 @@
 """The public port's application, in plain ASGI: model calls are answered here, everything else is
-passed to the control plane. Nothing but `GET /health` and `GET /livez` answers without a key."""
+passed to the control plane. Nothing answered here but `GET /health` and `GET /livez` does without a key."""
 
 from __future__ import annotations
 
