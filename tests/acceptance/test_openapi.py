@@ -2,7 +2,8 @@
 
 Checked: no 5xx and answers that match the document. Bounded in examples, with a fixed seed; it runs
 against the real processes through the public port. Creating jobs, deployments and base models is
-left out here: other tests do it, and random ones would keep the machine busy or ask a model hub.
+left out here: other tests do it, and random ones would keep the machine busy or ask a model hub. So is
+the stream of changes, which stays open by design.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pytest
 from acceptance.installation import Installation
 
 PATHS = [("project_key", r"^/(v1/(?!organization)|api/)"), ("admin_key", "^/v1/organization")]
-BUSY = r"^/v1/fine_tuning/jobs$|^/api/deployments$|^/v1/evals/\{eval_id\}/runs$|/check$|^/api/base_models$"
+BUSY = r"^/v1/fine_tuning/jobs$|^/api/deployments$|^/v1/evals/\{eval_id\}/runs$|/check$|^/api/base_models$|^/api/events$"
 
 
 @pytest.mark.slow
