@@ -18,7 +18,9 @@ import pytest
 from acceptance.installation import Installation
 
 PATHS = [("project_key", r"^/(v1/(?!organization)|api/)"), ("admin_key", "^/v1/organization")]
-BUSY = r"^/v1/fine_tuning/jobs$|^/api/deployments$|^/v1/evals/\{eval_id\}/runs$|/check$|^/api/base_models$|^/api/events$"
+BUSY = (
+    r"^/v1/fine_tuning/jobs$|^/api/deployments$|^/v1/evals/\{eval_id\}/runs$|/check$|^/api/base_models$|^/api/events$"
+)
 
 
 @pytest.mark.slow
