@@ -21,6 +21,13 @@ const LIGHT = {
   colorSuccess: "#2c730d",
   colorWarning: "#985500",
   colorInfo: "#0958d9",
+  // antd derives these from the colours above, and from dark ones it derives grey
+  colorSuccessBg: "#f0f9eb",
+  colorSuccessBorder: "#b7dba5",
+  colorWarningBg: "#fff7e6",
+  colorWarningBorder: "#ffd591",
+  colorErrorBg: "#fff1f0",
+  colorErrorBorder: "#ffccc7",
   colorTextDescription: "#566175",
   colorTextTertiary: "#566175",
   colorTextPlaceholder: "#667085",
