@@ -34,6 +34,7 @@ export function detailOf(entry: Entry): { id: string; rest: [string, string][] }
 function flat(fields: Record<string, unknown>): [string, string][] {
   return Object.entries(fields).flatMap(([name, value]): [string, string][] => {
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return flat(value as Record<string, unknown>);
+    if (value === null || value === undefined) return [];
     return [[name, typeof value === "string" ? value : JSON.stringify(value)]];
   });
 }

@@ -68,7 +68,7 @@ export function Members() {
         rowKey={(member) => member.id}
         empty={<EmptyState title={t("members.none")} next={t("members.noneNext")} />}
         columns={[
-          { key: "name", title: t("name"), render: (member) => member.name },
+          { key: "name", title: t("personName"), render: (member) => member.name },
           { key: "email", title: t("email"), render: (member) => member.email },
           {
             key: "role",

@@ -32,7 +32,7 @@ export function Users() {
         columns={[
           {
             key: "name",
-            title: t("name"),
+            title: t("personName"),
             render: (user) => (
               <>
                 {user.name} {user.id === me.id && <Tag color="blue">{t("users.you")}</Tag>}
